@@ -1,0 +1,43 @@
+# Three commands and no more: `make demo`, `make test`, `make docs`. Each sets up what it needs in .venv.
+PYTHON ?= python3
+BIN    := .venv/bin
+PIP    := PIP_CONSTRAINT=$(CURDIR)/constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install --quiet
+
+.PHONY: help demo test lint docs bench clean
+
+help:            ## What there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.venv/core: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) -e .
+	@touch $@
+
+.venv/dev: .venv/core
+	$(PIP) -e '.[dev]'
+	@touch $@
+
+.venv/docs: .venv/core
+	$(PIP) -e '.[docs]'
+	@touch $@
+
+demo: .venv/core ## Set up and train on real scanned digits, on the CPU, about two minutes; ends with pictures
+	$(BIN)/sparring train digits --run runs/demo
+
+test: .venv/dev lint ## Set up and run every check and test
+	$(BIN)/pytest -n 2 --dist worksteal
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: .venv/docs ## Build the documentation into site/
+	$(BIN)/zensical build --strict
+
+bench: .venv/dev ## The longer proofs; results are kept in docs/results/
+	$(BIN)/python benchmarks/resume_torture.py
+
+clean:           ## Remove what was built (never runs/)
+	rm -rf .venv site build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,241 @@
+"""Settings: frozen dataclasses inside, strict at the edges.
+
+Every setting of a run belongs to one of four groups, spelt the same on the command line (``--train.kimg 60``), in a
+settings file (``[train] kimg = 60``), in ``recipe.json`` and in Python: ``data`` (how samples are read), ``game`` (the
+family's own), ``optim`` (per player), ``train`` (the engine's). `build` refuses what it does not know.
+"""
+
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+
+from sparring.core.errors import SparringError, did_you_mean
+
+T = TypeVar("T")
+Settings = dict[str, Any]
+
+
+def setting(default: Any, help: str) -> Any:
+    """A dataclass field with its default and one line of help (with units)."""
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True)
+class Optim:
+    """How one player is moved."""
+
+    name: Literal["adam", "sgd"] = setting("adam", "optimiser")
+    lr: float = setting(2e-4, "learning rate")
+    betas: tuple[float, float] = setting((0.5, 0.999), "Adam's decay rates")
+    eps: float = setting(1e-8, "Adam's epsilon")
+    momentum: float = setting(0.0, "SGD's momentum")
+    weight_decay: float = setting(0.0, "L2 penalty")
+    schedule: Literal["constant", "linear", "cosine"] = setting("constant", "learning rate after the warm-up")
+    warmup_kimg: float = setting(0.0, "linear warm-up from 0, in thousands of images shown")
+    decay_from_kimg: float = setting(0.0, "where a linear or cosine schedule begins to fall to 0 at the run's end")
+
+    def __post_init__(self) -> None:
+        if self.lr <= 0:
+            raise ValueError(f"lr must be above 0, got {self.lr}")
+
+
+@dataclass(frozen=True)
+class Data:
+    """How samples are read."""
+
+    size: str = setting("auto", "side in pixels (64), height x width (48x64), or auto")
+    fit: Literal["crop", "pad", "stretch"] = setting("crop", "how a picture of another shape is brought to that size")
+    channels: Literal["auto", "1", "2", "3", "4"] = setting("auto", "1 grey, 2 grey+alpha, 3 RGB, 4 RGBA")
+    labels: Literal["auto", "none"] = setting("auto", "none ignores classes that the data has")
+    store: Literal["auto", "memory", "stream"] = setting("auto", "keep decoded pixels in memory, or read as needed")
+    workers: int = setting(2, "reading processes when streaming; 0 reads in the training process")
+    max_bad: float = setting(0.01, "share of unreadable files above which training is refused")
+
+
+@dataclass(frozen=True)
+class Train:
+    """What the engine needs to know; the same for every family."""
+
+    kimg: float = setting(1000.0, "length of the run, in thousands of real images shown")
+    batch: int = setting(64, "images per optimiser step, over all processes and microbatches")
+    microbatches: int = setting(1, "pieces a batch is dealt in, over all processes (gradient accumulation)")
+    seed: int = setting(0, "seed of everything random")
+    device: str = setting("auto", "auto, cpu, cuda, cuda:1, mps")
+    precision: Literal["fp32", "bf16"] = setting("fp32", "bf16 runs networks under autocast; penalties stay in fp32")
+    ema_kimg: float = setting(10.0, "half-life of the weight average, in thousands of images; 0 turns it off")
+    ema_rampup: float = setting(0.05, "the half-life never exceeds this share of the images shown so far; 0: no ramp")
+    clip_norm: float = setting(0.0, "clip the movers' joint gradient norm; 0: never")
+    guard: Literal["stop", "skip", "rollback"] = setting("stop", "what to do when a gradient is not finite")
+    guard_limit: int = setting(20, "skips or rollbacks in a row before the run stops all the same")
+    tick_kimg: float = setting(0.0, "how often to log; 0: a hundredth of the run")
+    picture_kimg: float = setting(0.0, "how often to draw a sample grid; 0: a twentieth of the run")
+    save_kimg: float = setting(0.0, "how often to save the full state; 0: a tenth of the run")
+    save_minutes: float = setting(10.0, "and at least this often by the clock")
+    keep: int = setting(3, "how many full states to keep (2 or more)")
+    track: tuple[str, ...] = setting((), "also log to: tensorboard, wandb, mlflow")
+
+    def __post_init__(self) -> None:
+        for name in ("kimg", "batch", "microbatches"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        if self.batch % self.microbatches:
+            raise ValueError(f"batch {self.batch} cannot be dealt in {self.microbatches} equal microbatches")
+        if self.keep < 2:
+            raise ValueError("keep must be 2 or more: the newest state may be the damaged one")
+
+    @property
+    def nimg(self) -> int:
+        """Length of the run in images."""
+        return round(self.kimg * 1000)
+
+
+# What may change when a run is resumed: it shapes what is kept and shown, or how long, never the path of the weights.
+FREE_ON_RESUME = frozenset(
+    {"train.kimg", "train.device", "train.guard", "train.guard_limit", "train.keep", "train.track"}
+    | {"train.tick_kimg", "train.picture_kimg", "train.save_kimg", "train.save_minutes", "data.workers", "data.store"}
+)
+
+
+def build(cls: type[T], given: Mapping[str, Any], where: str) -> T:
+    """Build the frozen dataclass ``cls`` from plain values or strings.
+
+    Raises `SparringError` naming ``where.key`` for an unknown key, a value of the wrong type, or one the class refuses.
+    """
+    hints = typing.get_type_hints(cls)
+    values: Settings = {}
+    for key, value in given.items():
+        name = key.replace("-", "_")
+        if name not in hints:
+            raise SparringError(f"unknown setting '{where}.{key}'{did_you_mean(name, hints)}")
+        values[name] = _convert(value, hints[name], f"{where}.{key}")
+    try:
+        return cls(**values)
+    except (TypeError, ValueError) as error:
+        raise SparringError(f"{where}: {error}") from None
+
+
+def _convert(value: Any, kind: Any, where: str) -> Any:
+    """Turn a string, JSON or TOML value into ``kind``."""
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        if not isinstance(value, Mapping):
+            raise SparringError(f"{where} is a group of settings; write {where}.NAME VALUE")
+        return build(kind, value, where)
+    origin, args = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        if value is None or (isinstance(value, str) and value.lower() == "none" and type(None) in args):
+            return None
+        return _convert(value, next(arg for arg in args if arg is not type(None)), where)
+    if origin is Literal:
+        if value not in args:
+            raise SparringError(f"{where} is one of {', '.join(map(str, args))}; got '{value}'")
+        return value
+    if origin is tuple:
+        parts = [part for part in value.split(",") if part] if isinstance(value, str) else list(value)
+        if args[-1] is not Ellipsis and len(parts) != len(args):
+            raise SparringError(f"{where} takes {len(args)} values separated by commas, got '{value}'")
+        return tuple(_convert(part, args[0], where) for part in parts)
+    if kind is bool:
+        word = str(value).lower()
+        if word not in ("true", "false", "yes", "no", "1", "0"):
+            raise SparringError(f"{where} is true or false; got '{value}'")
+        return word in ("true", "yes", "1")
+    if kind in (int, float) and not isinstance(value, bool):
+        try:
+            number = float(value)
+            if kind is float or number == int(number):
+                return kind(number) if kind is float else int(number)
+        except (TypeError, ValueError, OverflowError):
+            pass
+        raise SparringError(f"{where} is a{' whole' if kind is int else ''} number; got '{value}'")
+    if kind is str and isinstance(value, str):
+        return value
+    raise SparringError(f"{where} cannot be '{value}'")
+
+
+def plain(config: Any) -> Settings:
+    """The JSON form of a settings dataclass; `build` takes it back."""
+    return typing.cast(Settings, json.loads(json.dumps(dataclasses.asdict(config))))
+
+
+def describe(cls: Any) -> list[tuple[str, str, str]]:
+    """``(name, default, help)`` of each setting, for help pages and documentation."""
+    rows = []
+    for item in fields(cls):
+        default = "" if item.default is MISSING else item.default
+        if isinstance(default, tuple):
+            default = ",".join(map(str, default))
+        rows.append((item.name, str(default), item.metadata.get("help", "")))
+    return rows
+
+
+def merge(*layers: Mapping[str, Any]) -> Settings:
+    """Merge nested settings; a later layer wins."""
+    merged: Settings = {}
+    for layer in layers:
+        for key, value in layer.items():
+            if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+                merged[key] = merge(merged[key], value)
+            else:
+                merged[key] = merge(value) if isinstance(value, Mapping) else value
+    return merged
+
+
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """``{"train": {"kimg": 1}}`` to ``{"train.kimg": 1}``."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        flat.update(flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value})
+    return flat
+
+
+def unflatten(flat: Mapping[str, Any]) -> Settings:
+    """``{"train.kimg": 1}`` to ``{"train": {"kimg": 1}}``."""
+    nested: Settings = {}
+    for dotted, value in flat.items():
+        *groups, name = dotted.split(".")
+        inner = nested
+        for group in groups:
+            inner = inner.setdefault(group, {})
+            if not isinstance(inner, dict):
+                raise SparringError(f"'{group}' in '{dotted}' is both a setting and a group")
+        inner[name] = value
+    return nested
+
+
+def read_file(path: Path) -> Settings:
+    """Read a settings file (TOML, JSON, or YAML where PyYAML is installed)."""
+    if not path.is_file():
+        raise SparringError(f"there is no settings file {path}")
+    text = path.read_text(encoding="utf-8")
+    try:
+        if path.suffix == ".toml":
+            import tomllib
+
+            return tomllib.loads(text)
+        if path.suffix == ".json":
+            loaded = json.loads(text)
+        elif path.suffix in (".yaml", ".yml"):
+            loaded = _read_yaml(text)
+        else:
+            raise SparringError(f"{path}: a settings file ends in .toml, .json or .yaml")
+    except ValueError as error:  # TOMLDecodeError and JSONDecodeError are ValueErrors
+        raise SparringError(f"{path}: {error}") from None
+    if not isinstance(loaded, dict):
+        raise SparringError(f"{path}: a settings file holds groups of settings (data, game, optim, train)")
+    return loaded
+
+
+def _read_yaml(text: str) -> Any:
+    try:
+        import yaml
+    except ImportError:
+        raise SparringError("reading YAML needs PyYAML: pip install 'sparring[yaml]', or write TOML") from None
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from None

@@ -1,0 +1,101 @@
+"""A game: players who take turns."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from sparring.core.batch import Batch, Outcome
+from sparring.core.config import Optim, Settings
+from sparring.core.spec import DataSpec
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Who moves, on which loss, how often.
+
+    Attributes:
+        players: one name, or several that move together on one loss.
+        loss: ``loss(batch) -> Outcome``. It calls networks and pure functions; it never steps, backpropagates or reads
+            a number off the device.
+        every: played at every so many steps. 16 is lazy regularisation; the loss then says ``16 *`` itself.
+        times: played so many times in a row, each with fresh data. 5 is an n-critic of 5.
+    """
+
+    players: str | tuple[str, ...]
+    loss: Callable[[Batch], Outcome]
+    every: int = 1
+    times: int = 1
+
+    @property
+    def movers(self) -> tuple[str, ...]:
+        """The players as a tuple."""
+        return (self.players,) if isinstance(self.players, str) else self.players
+
+    @property
+    def name(self) -> str:
+        """``"D.discriminator"``: the movers and the loss, as logs and error messages call this turn."""
+        return f"{'+'.join(self.movers)}.{getattr(self.loss, '__name__', 'loss')}"
+
+
+@dataclass(frozen=True)
+class NoSettings:
+    """The settings of a game that has none."""
+
+
+class Game(nn.Module, ABC):
+    """One GAN family. A subclass is final, and its docstring names the paper and the command that trains it.
+
+    A family says who plays (`players`), when and on what (`turns`), and how samples are made (`sample`). It never
+    steps an optimiser, knows no device and no file: that is the engine's business.
+    """
+
+    modality: ClassVar[str] = "image"
+    config_class: ClassVar[type] = NoSettings
+    # Why k microbatches are not exactly one large batch, e.g. "BatchNorm: statistics are per microbatch".
+    not_accumulable: ClassVar[str | None] = None
+
+    def __init__(self, spec: DataSpec, config: Any):
+        super().__init__()
+        self.spec, self.config = spec, config
+
+    @abstractmethod
+    def players(self) -> dict[str, nn.Module]:
+        """Named modules, one optimiser each. Together they hold every trained parameter."""
+
+    @abstractmethod
+    def turns(self, nimg: int) -> list[Turn]:
+        """The schedule at ``nimg`` images shown. Pure: the same ``nimg`` gives the same schedule."""
+
+    @abstractmethod
+    def sample(self, batch: Batch) -> Tensor:
+        """Samples ``(n, *spec.shape)`` in [-1, 1] from the batch's noise and labels alone."""
+
+    def show(self, batch: Batch) -> Tensor:
+        """What a person looks at while training; the samples unless the family has more to show."""
+        return self.sample(batch)
+
+    def averaged(self) -> tuple[str, ...]:
+        """The players whose weights are averaged (EMA) and which `sample` needs."""
+        return ("G",)
+
+    def optimisers(self) -> dict[str, Optim]:
+        """The paper's optimiser for each player."""
+        return {name: Optim() for name in self.players()}
+
+    @classmethod
+    def defaults(cls, spec: DataSpec) -> Settings:
+        """Settings that this family wants for such data, e.g. ``{"train": {"kimg": 60}}``; a person's settings win."""
+        return {}
+
+    @classmethod
+    def conditional(cls, config: Any) -> bool:
+        """Whether samples are made by class under these settings."""
+        return False
+
+    @classmethod
+    def tiny(cls) -> tuple[DataSpec, Any]:
+        """A spec and settings small enough for the conformance suite to play in seconds."""
+        return DataSpec("image", (1, 8, 8), count=64), cls.config_class()

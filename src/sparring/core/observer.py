@@ -1,0 +1,75 @@
+"""Seats around the ring: probes read, controllers write declared buffers, watchers tell people."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from sparring.core.batch import Batch, Outcome
+from sparring.core.game import Game, Turn
+
+
+class Probe(ABC):
+    """Reads, never writes. Sees every outcome after its backward pass, and the fixed-seed samples at each picture."""
+
+    @abstractmethod
+    def see(self, turn: Turn, batch: Batch, outcome: Outcome) -> None:
+        """Called once per microbatch; must not read a number off the device."""
+
+    def see_samples(self, samples: Tensor, reals: Tensor) -> None:
+        """Called at each picture with fixed-seed samples and as many reals, both ``(n, *shape)``. Unused by default."""
+
+    @abstractmethod
+    def report(self) -> dict[str, float]:
+        """Called at each tick: named readings since the last one."""
+
+
+class Controller(ABC):
+    """Acts after a turn by writing buffers of the game that it declares; they are saved with the weights."""
+
+    @abstractmethod
+    def buffers(self, game: Game) -> tuple[str, ...]:
+        """Names (as in ``game.named_buffers()``) of what this controller writes. The engine checks that they exist."""
+
+    @abstractmethod
+    def act(self, game: Game, turn: Turn, outcome: Outcome, nimg: int) -> None:
+        """Called once after each turn has stepped, the same on every process."""
+
+
+@dataclass(frozen=True)
+class Tick:
+    """What is known at a tick."""
+
+    nimg: int
+    total_nimg: int
+    seconds: float
+    images_per_second: float
+    memory_mb: float
+    terms: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def eta_seconds(self) -> float:
+        """Seconds left at the present speed."""
+        return (self.total_nimg - self.nimg) / max(self.images_per_second, 1e-9)
+
+
+class Watcher(ABC):
+    """Tells people. One that fails is reported and left out; it never stops a run."""
+
+    def start(self, nimg: int, total_nimg: int) -> None:
+        """Training begins, or goes on, at ``nimg``."""
+
+    @abstractmethod
+    def tick(self, tick: Tick) -> None:
+        """New numbers."""
+
+    def event(self, kind: str, message: str, **details: Any) -> None:
+        """Something worth telling happened."""
+
+    def picture(self, path: Path, nimg: int) -> None:
+        """A new sample grid lies at ``path``."""
+
+    def finish(self) -> None:
+        """Training has left the ring, for whatever reason."""

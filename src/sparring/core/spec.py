@@ -1,0 +1,22 @@
+"""What networks are built from."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """Describes one sample, whatever its kind; the only thing a network learns of the data before it trains.
+
+    Attributes:
+        modality: the kind of data, the name of a room in ``sparring.modalities``.
+        shape: shape of one sample; ``(channels, height, width)`` for an image. Values lie in [-1, 1].
+        classes: names of the classes, empty without labels.
+        class_counts: how many samples each class has, in the same order.
+        count: how many samples there are.
+    """
+
+    modality: str
+    shape: tuple[int, ...]
+    classes: tuple[str, ...] = ()
+    class_counts: tuple[int, ...] = ()
+    count: int = 0

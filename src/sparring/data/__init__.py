@@ -1,0 +1,9 @@
+"""Sources of real data, and the endless, seekable, sharded order in which it is dealt.
+
+`open_data` reads a source into a `DataSet`; `make_dealer` deals from it.
+"""
+
+from sparring.data.dataset import DataSet as DataSet
+from sparring.data.dealer import make_dealer as make_dealer
+from sparring.data.labels import labels_warning as labels_warning
+from sparring.data.opening import open_data as open_data

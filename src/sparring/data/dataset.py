@@ -1,0 +1,93 @@
+"""Real data, opened."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sparring.core.errors import SparringError
+from sparring.core.spec import DataSpec
+from sparring.data.decode import BadPictureError, prepare
+from sparring.data.files import Files
+from sparring.data.geometry import Geometry
+from sparring.data.parallel import spread
+from sparring.data.survey import read_picture
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads single pictures of a streamed set. Picklable, so that worker processes may have it.
+
+    Attributes:
+        files: where they lie.
+        chosen: the number in ``files`` of each sample.
+        geometry, channels: what they are brought to.
+    """
+
+    files: Files
+    chosen: tuple[int, ...]
+    geometry: Geometry
+    channels: int
+
+    def read(self, index: int) -> np.ndarray:
+        """Sample ``index`` as uint8 ``(channels, h, w)``.
+
+        Raises `SparringError` when it could be read as the set was opened, and cannot be now.
+        """
+        place = self.chosen[index]
+        try:
+            return prepare(read_picture(self.files, place), self.geometry, self.channels)
+        except BadPictureError as error:
+            name = PurePosixPath(self.files.where, self.files.names[place])
+            raise SparringError(f"{name} could be read before and cannot be now: {error}; put it back") from None
+
+    def read_many(self, indices: Sequence[int]) -> np.ndarray:
+        """Samples as uint8 ``(n, channels, h, w)``, over a few threads."""
+        pixels = np.empty((len(indices), self.channels, *self.geometry.size), np.uint8)
+        for place, picture in enumerate(spread(self.read, indices)):
+            pixels[place] = picture
+        return pixels
+
+
+@dataclass
+class DataSet:
+    """Real data, opened: what networks are built from, and the samples in a fixed order.
+
+    Attributes:
+        name: short, fit for a folder's name.
+        spec: what networks are built from.
+        fingerprint: hex SHA-256 of all samples as they are trained on, with labels; the same in memory and streamed.
+        notes: what was decided about the data, as sentences for people.
+        labels: int64 ``(n,)``, or None.
+        pixels: uint8 ``(n, c, h, w)`` when the set is in memory.
+        reader: reads samples when it is streamed.
+    """
+
+    name: str
+    spec: DataSpec
+    fingerprint: str
+    notes: tuple[str, ...]
+    labels: Tensor | None = field(default=None, repr=False)
+    pixels: Tensor | None = field(default=None, repr=False)
+    reader: Reader | None = field(default=None, repr=False)
+
+    def __len__(self) -> int:
+        return self.spec.count
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether decoded pixels are kept."""
+        return self.pixels is not None
+
+    def get(self, indices: Sequence[int] | Tensor) -> tuple[Tensor, Tensor | None]:
+        """Samples by number: uint8 ``(n, c, h, w)`` and int64 ``(n,)`` or None."""
+        places = torch.as_tensor(indices, dtype=torch.int64)
+        labels = None if self.labels is None else self.labels[places]
+        if self.pixels is not None:
+            return self.pixels[places], labels
+        if self.reader is None:
+            raise ValueError("a DataSet has pixels or a reader")
+        return torch.from_numpy(self.reader.read_many(places.tolist())), labels

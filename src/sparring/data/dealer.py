@@ -1,0 +1,197 @@
+"""Dealing: an endless shuffled stream that can be entered anywhere.
+
+Position ``i`` is sample ``i % n`` of the permutation of epoch ``i // n``, which depends on the run's seed and the epoch
+alone. What is dealt is a function of position, however many processes and workers there are.
+"""
+
+import signal
+import warnings
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from sparring.core.batch import Dealer
+from sparring.core.errors import SparringError
+from sparring.core.seeds import seed_of
+from sparring.data.dataset import DataSet, Reader
+from sparring.data.parallel import cpus
+from sparring.modalities.image import from_uint8
+
+
+class Order:
+    """Which sample lies at each position of the stream."""
+
+    def __init__(self, count: int, seed: int):
+        self.count, self.seed = count, seed
+        self._epochs: OrderedDict[int, Tensor] = OrderedDict()
+
+    def indices(self, first: int, count: int) -> Tensor:
+        """Sample numbers int64 ``(count,)`` at positions ``first`` to ``first + count``."""
+        if first < 0 or count < 1:
+            raise ValueError(f"cannot deal {count} samples from position {first}")
+        pieces, position, last = [], first, first + count
+        while position < last:
+            epoch, start = divmod(position, self.count)
+            stop = min(self.count, start + last - position)
+            pieces.append(self._permutation(epoch)[start:stop])
+            position += stop - start
+        return torch.cat(pieces)
+
+    def _permutation(self, epoch: int) -> Tensor:
+        if epoch not in self._epochs:
+            generator = torch.Generator().manual_seed(seed_of(self.seed, "epoch", epoch))
+            self._epochs[epoch] = torch.randperm(self.count, generator=generator)
+            while len(self._epochs) > 2:
+                self._epochs.popitem(last=False)
+        self._epochs.move_to_end(epoch)
+        return self._epochs[epoch]
+
+
+def make_dealer(data: DataSet, *, seed: int, stride: int, device: torch.device, workers: int = 0) -> Dealer:
+    """Deal ``data`` on ``device``.
+
+    Args:
+        seed: of the shuffling.
+        stride: how far ``first`` advances from one call of ``deal`` to the next, for reading ahead. Any other ``first``
+            is served as well; reading ahead then starts over from there.
+        workers: reading processes when the set is streamed; 0 reads when asked.
+
+    The dealer of a streamed set has ``close()``, which ends its workers; so does the end of the process.
+    """
+    order = Order(len(data), seed)
+    if data.pixels is not None:
+        return MemoryDealer(data.pixels, data.labels, order, device)
+    if data.reader is None:
+        raise ValueError("a DataSet has pixels or a reader")
+    return StreamDealer(data.reader, data.labels, order, stride=stride, device=device, workers=workers)
+
+
+class MemoryDealer:
+    """Deals from decoded pixels, which lie on the device where that is a GPU with room for them."""
+
+    def __init__(self, pixels: Tensor, labels: Tensor | None, order: Order, device: torch.device):
+        if device.type == "cuda" and pixels.nbytes < torch.cuda.mem_get_info(device)[0] // 4:
+            pixels = pixels.to(device)
+        self.pixels, self.labels = pixels, labels
+        self.order, self.device = order, device
+
+    def deal(self, first: int, count: int) -> tuple[Tensor, Tensor | None]:
+        """Samples ``first`` to ``first + count`` in [-1, 1] and their labels, on the device."""
+        places = self.order.indices(first, count)
+        pixels = self.pixels.index_select(0, places.to(self.pixels.device)).to(self.device)
+        labels = None if self.labels is None else self.labels.index_select(0, places).to(self.device)
+        return from_uint8(pixels), labels
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+class StreamDealer:
+    """Reads samples as they are asked for, ahead of time in ``workers`` processes."""
+
+    def __init__(
+        self, reader: Reader, labels: Tensor | None, order: Order, *, stride: int, device: torch.device, workers: int
+    ):
+        self.reader, self.labels, self.order, self.device = reader, labels, order, device
+        self.stride, self.workers = stride, min(workers, cpus())  # more than processors makes torch warn, rightly
+        self._ahead: _Ahead | None = None
+        self._loader: DataLoader[Any] | None = None
+        self._pieces: Iterator[np.ndarray | str] | None = None
+
+    def deal(self, first: int, count: int) -> tuple[Tensor, Tensor | None]:
+        """Samples ``first`` to ``first + count`` in [-1, 1] and their labels, on the device."""
+        places = self.order.indices(first, count)
+        pixels = self._next(first, count) if self.workers > 0 else self.reader.read_many(places.tolist())
+        labels = None if self.labels is None else self.labels.index_select(0, places).to(self.device)
+        return from_uint8(torch.from_numpy(pixels).to(self.device)), labels
+
+    def close(self) -> None:
+        """End the workers. Dealing again starts new ones."""
+        self._pieces = self._ahead = None
+        iterator = getattr(self._loader, "_iterator", None)
+        self._loader = None
+        if iterator is not None:
+            iterator._shutdown_workers()
+
+    def _next(self, first: int, count: int) -> np.ndarray:
+        if self._ahead is None or self._pieces is None or (first, count) != (self._ahead.expected, self._ahead.count):
+            self._pieces = self._start(first, count)
+        ahead = cast(_Ahead, self._ahead)
+        ahead.expected += self.stride
+        try:
+            piece = next(self._pieces)
+        except RuntimeError as error:  # torch's word for a worker that died
+            self.close()
+            raise SparringError(
+                f"a reading process died ({' '.join(str(error).split())[:120]}); memory may be short: "
+                "try fewer --data.workers, 0 reads in this process"
+            ) from None
+        if isinstance(piece, str):
+            self.close()
+            raise SparringError(piece)
+        return piece
+
+    def _start(self, first: int, count: int) -> Iterator[np.ndarray | str]:
+        """Begin to read ahead from ``first``; workers that are there already are kept."""
+        if self._loader is None or self._ahead is None:
+            self._ahead = _Ahead(self.order, self.stride)
+            self._loader = DataLoader(
+                _Pieces(self.reader),
+                batch_size=None,  # the sampler says whole batches
+                sampler=self._ahead,
+                num_workers=self.workers,
+                collate_fn=_as_it_is,
+                worker_init_fn=_begin_worker,
+                persistent_workers=True,
+                generator=torch.Generator(),  # else torch would draw from the generator that training draws from
+            )
+        self._ahead.first = self._ahead.expected = first
+        self._ahead.count = count
+        with warnings.catch_warnings():
+            # Python 3.12 warns of forking a process with threads; workers only decode, and start no torch threads.
+            warnings.filterwarnings("ignore", message=".*fork.*", category=DeprecationWarning)
+            return iter(self._loader)
+
+
+class _Ahead:
+    """The batches to read from a position on, without end."""
+
+    def __init__(self, order: Order, stride: int):
+        self.order, self.stride = order, stride
+        self.first = self.expected = self.count = 0
+
+    def __iter__(self) -> Iterator[list[int]]:
+        position, count = self.first, self.count
+        while True:
+            yield self.order.indices(position, count).tolist()
+            position += self.stride
+
+
+class _Pieces(Dataset[Any]):
+    """Whole batches by sample numbers, or what went wrong as text: torch would add a traceback to an exception."""
+
+    def __init__(self, reader: Reader):
+        self.reader = reader
+
+    def __getitem__(self, indices: list[int]) -> np.ndarray | str:
+        try:
+            return np.stack([self.reader.read(index) for index in indices])
+        except SparringError as error:
+            return str(error)
+
+
+def _as_it_is(piece: Any) -> Any:
+    """Numpy arrays travel through a pipe. Tensors would use shared memory, of which containers have little."""
+    return piece
+
+
+def _begin_worker(_: int) -> None:
+    """Ctrl-C and a polite kill are for the trainer, which ends its workers after saving."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    warnings.simplefilter("ignore")  # decoders' warnings; every picture was looked at before

@@ -1,0 +1,139 @@
+"""The data doctor: what is there, what is wrong with it, and what would be made of it."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sparring.core.config import Data
+from sparring.core.errors import SparringError
+from sparring.data.labels import labels_warning
+from sparring.data.opening import DEFAULT, Opened, check, finish, read_through
+from sparring.data.parallel import Progress
+from sparring.data.pixels import describe
+from sparring.data.survey import Record
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an examination found.
+
+    Attributes:
+        source, name: as asked for, and short.
+        count, usable: pictures, and those that can be read.
+        others: files that are no pictures.
+        sizes: ``((height, width), pictures)``, most common first.
+        modes: Pillow's mode (or an array's kind) and pictures, most common first.
+        channels: fewest channels that hold a picture (1 grey, 2 with alpha, 3 RGB, 4 RGBA), and pictures.
+        classes: class name and pictures.
+        corrupt: file and reason.
+        duplicates: groups of pictures that are the same, pixel by pixel, as they would be trained on.
+        constant: pictures that are nearly one plain colour.
+        shape: ``(channels, height, width)`` that would be trained on; empty when nothing can be.
+        why: why that size, and why those channels.
+        in_memory: whether it would be kept in memory.
+        fingerprint: of the data set, empty when it cannot be trained on.
+        notes: what was decided about the data.
+        warnings: what a person should look at.
+        refused: why training is refused; empty when it is not.
+        would: what would be trained, filled in by the tool that knows families.
+    """
+
+    source: str
+    name: str
+    count: int
+    usable: int
+    others: int
+    sizes: tuple[tuple[tuple[int, int], int], ...]
+    modes: tuple[tuple[str, int], ...]
+    channels: tuple[tuple[int, int], ...]
+    classes: tuple[tuple[str, int], ...]
+    corrupt: tuple[tuple[str, str], ...]
+    duplicates: tuple[tuple[str, ...], ...]
+    constant: tuple[str, ...]
+    shape: tuple[int, ...]
+    why: tuple[str, ...]
+    in_memory: bool
+    fingerprint: str
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+    refused: str = ""
+    would: tuple[str, ...] = ()
+
+
+def examine(source: str, settings: Data = DEFAULT, progress: Progress | None = None) -> Report:
+    """Read every picture of ``source`` and report.
+
+    Unreadable pictures are reported, however many; `SparringError` is raised only where there is nothing to report on.
+    """
+    opened = read_through(source, settings, progress, remember=False)
+    refused = ""
+    try:
+        check(opened, source, settings)
+    except SparringError as error:
+        refused = str(error)
+    return _report(source, opened, settings, refused)
+
+
+def _report(source: str, opened: Opened, settings: Data, refused: str) -> Report:
+    scan, layout = opened.scan, opened.source.layout
+    good = [record for record in opened.records if not record.problem]
+    data = finish(opened, settings) if good else None
+    duplicates = _duplicates(good)
+    constant = tuple(record.name for record in good if record.constant)
+    warnings = list(_warnings(duplicates, constant, len(good)))
+    if data and (warning := labels_warning(data.spec)):
+        warnings.insert(0, warning)
+    why = ()
+    if data:
+        why = (
+            f"size {scan.size[0]}x{scan.size[1]}: {scan.reason}",
+            f"channels {scan.channels} ({describe(scan.channels)}): {scan.channels_reason}",
+        )
+    return Report(
+        source=source,
+        name=opened.source.name,
+        count=scan.count,
+        usable=len(good),
+        others=len(layout.others) if layout else 0,
+        sizes=scan.sizes,
+        modes=tuple(Counter(record.mode for record in good).most_common()),
+        channels=tuple(sorted(scan.natural.items())),
+        classes=tuple(zip(data.spec.classes, data.spec.class_counts, strict=True)) if data else (),
+        corrupt=tuple(scan.bad.items()),
+        duplicates=duplicates,
+        constant=constant,
+        shape=data.spec.shape if data else (),
+        why=why,
+        in_memory=bool(data and data.in_memory),
+        fingerprint=data.fingerprint if data and not refused else "",
+        notes=tuple(note for note in data.notes if note not in warnings) if data else (),
+        warnings=tuple(warnings),
+        refused=refused,
+    )
+
+
+def _duplicates(records: Sequence[Record]) -> tuple[tuple[str, ...], ...]:
+    groups: dict[bytes, list[str]] = defaultdict(list)
+    for record in records:
+        groups[record.digest].append(record.name)
+    found = [tuple(names) for names in groups.values() if len(names) > 1]
+    return tuple(sorted(found, key=len, reverse=True))
+
+
+def _warnings(duplicates: Sequence[Sequence[str]], constant: Sequence[str], good: int) -> list[str]:
+    warnings = []
+    extra = sum(len(group) - 1 for group in duplicates)
+    if extra:
+        warnings.append(
+            f"{extra:,} of {good:,} pictures are exact copies of others: a GAN learns copies by heart sooner; remove them"
+        )
+    if constant:
+        warnings.append(
+            f"{len(constant):,} of {good:,} pictures are nearly one plain colour, such as {constant[0]}; see whether they "
+            "belong here"
+        )
+    if 2 <= good < 500:
+        warnings.append(
+            f"{good:,} pictures are few: a discriminator learns them by heart soon; expect copies unless training augments"
+        )
+    return warnings

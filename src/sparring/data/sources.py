@@ -1,0 +1,110 @@
+"""What a person means by a source: a built-in name, a folder, a zip, an array file, a parquet."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sparring.core.config import Data
+from sparring.core.errors import SparringError, did_you_mean
+from sparring.data.arrays import Arrays, idx_labels_of, read_cifar10, read_idx, read_npy, read_npz
+from sparring.data.builtin import FILES, read_builtin
+from sparring.data.decode import SUFFIXES
+from sparring.data.files import Files, FolderFiles, ParquetFiles, ZipFiles
+from sparring.data.labels import numbered
+from sparring.data.layout import Layout, arrange
+from sparring.data.parallel import Progress
+
+PICKLED = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".p")
+READS = "a folder or .zip of pictures, .npz, .npy, idx, .parquet"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source, found: files to decode with their layout, or arrays that are decoded."""
+
+    name: str
+    files: Files | None = None
+    layout: Layout | None = None
+    arrays: Arrays | None = None
+
+
+def locate(source: str, settings: Data, progress: Progress | None = None) -> Source:
+    """Find out what ``source`` is, and read what is decoded already.
+
+    Raises `SparringError` when there is no such thing, or it is of a kind that is not read.
+    """
+    if source in FILES and not Path(source).exists():
+        found = Source(source, arrays=read_builtin(source, progress))
+    else:
+        path = Path(source).expanduser()
+        if not path.exists():
+            close = did_you_mean(source, FILES) if not re.search(r"[/\\.]", source) else ""
+            raise SparringError(f"there is no file or folder '{source}', nor a built-in set of that name{close}")
+        found = _folder(path, settings) if path.is_dir() else _file(path, settings)
+    if settings.labels == "none" and found.arrays:
+        return replace(found, arrays=replace(found.arrays, labels=None, classes=()))
+    return found
+
+
+def short_name(path: Path) -> str:
+    """A name for run folders: ``cats64_2500`` of ``/data/cats64_2500.zip``."""
+    name = path.resolve().name
+    while Path(name).suffix.lower() in (".gz", ".zip", ".npz", ".npy", ".parquet", ".tar") and Path(name).stem:
+        name = Path(name).stem
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "data"
+
+
+def _folder(path: Path, settings: Data) -> Source:
+    name = short_name(path)
+    files = FolderFiles(path)
+    pairs = sorted(path / file for file in files.names if re.search(r"images[-.]idx3[-.]ubyte(\.gz)?$", file))
+    if pairs:
+        train = next((pair for pair in pairs if "train" in pair.name), pairs[0])
+        arrays = read_idx(train, idx_labels_of(train))
+        if len(pairs) > 1:
+            arrays = replace(arrays, notes=(*arrays.notes, f"of {len(pairs)} sets in the folder, {train.name} is used"))
+        return Source(name, arrays=arrays)
+    suffixes = {Path(file).suffix.lower() for file in files.names}
+    if ".parquet" in suffixes and not suffixes & SUFFIXES:
+        return _parquet(path, settings)
+    try:
+        return Source(name, files=files, layout=arrange(files, settings.labels != "none"))
+    except SparringError as error:
+        inside = [file for file in files.names if Path(file).suffix.lower() in (".zip", ".npz", ".npy")]
+        if inside and "no pictures" in str(error):
+            raise SparringError(f"{path} has no pictures, but it holds {path / inside[0]}: give that file") from None
+        raise
+
+
+def _file(path: Path, settings: Data) -> Source:
+    name, suffix = short_name(path), path.suffix.lower()
+    if suffix in PICKLED:
+        raise SparringError(
+            f"{path} is a pickle, which can run any code when it is opened, and sparring never unpickles; "
+            f"save the pictures as {READS}"
+        )
+    if suffix == ".zip":
+        files = ZipFiles(path)
+        return Source(name, files=files, layout=arrange(files, settings.labels != "none"))
+    if suffix == ".parquet":
+        return _parquet(path, settings)
+    readers: dict[str, Callable[[Path], Arrays]] = {".npz": read_npz, ".npy": read_npy}
+    if suffix in readers:
+        return Source(name, arrays=readers[suffix](path))
+    if "idx3" in path.name or "idx1" in path.name:
+        return Source(name, arrays=read_idx(path, idx_labels_of(path)))
+    if path.name.startswith("cifar-10-binary"):
+        return Source("cifar10", arrays=read_cifar10(path))
+    if suffix in SUFFIXES:
+        raise SparringError(f"{path} is a single picture; give {READS}")
+    hint = "; unpack it into a folder, or make it a .zip" if ".tar" in path.name or suffix in (".tgz", ".rar") else ""
+    raise SparringError(f"{path} is of a kind that is not read{hint}; sparring reads {READS}")
+
+
+def _parquet(path: Path, settings: Data) -> Source:
+    files = ParquetFiles(path)
+    numbers, classes = numbered(files.labels) if files.labels and settings.labels != "none" else (None, ())
+    if not files.names:
+        raise SparringError(f"{path} is empty; it has no row")
+    return Source(short_name(path), files, Layout(tuple(range(len(files.names))), files.names, numbers, classes))

@@ -1,0 +1,1 @@
+"""Probes and verdicts: what is known of a run beyond its losses."""

@@ -1,0 +1,1 @@
+"""Plays games. Knows no family and no kind of data."""

@@ -1,0 +1,108 @@
+"""Full training states that survive anything: a folder each, checksummed, the newest few kept.
+
+A state is written into a temporary folder beside its place (files, fsync; manifest with SHA-256 of each, fsync), then
+renamed. A reader takes the newest whose checksums hold; a damaged one is set aside, never deleted. Everything is
+safetensors and JSON: nothing is ever unpickled.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from torch import Tensor
+
+from sparring.core.errors import SparringError
+from sparring.core.files import sha256, sha256_file, sync_folder, write_synced
+
+VERSION = 1
+Tensors = dict[str, dict[str, Tensor]]
+
+
+class Damaged(Exception):
+    """A state whose files are not what its manifest says."""
+
+
+def save(root: Path, tensors: Mapping[str, Mapping[str, Tensor]], position: Mapping[str, Any], keep: int) -> Path:
+    """Write one state under ``root`` and drop all but the newest ``keep``. ``position`` must hold ``nimg``.
+
+    Raises `OSError` when the disk is full or read-only; the states before it are untouched then.
+    """
+    final = root / f"{position['nimg']:012d}"
+    if final.exists():  # the same position was saved before; its content is the same
+        return final
+    temporary = root / f".{final.name}.{os.getpid()}.tmp"
+    try:
+        temporary.mkdir(parents=True)
+        files = {f"{name}.safetensors": safetensors.torch.save(_contiguous(group)) for name, group in tensors.items()}
+        files["position.json"] = json.dumps(dict(position)).encode()
+        for name, data in files.items():
+            write_synced(temporary / name, data)
+        manifest = {"version": VERSION, "sha256": {name: sha256(data) for name, data in files.items()}}
+        write_synced(temporary / "manifest.json", json.dumps(manifest).encode())
+        sync_folder(temporary)
+        os.replace(temporary, final)
+        sync_folder(root)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    for old in _states(root)[keep:]:
+        shutil.rmtree(old, ignore_errors=True)
+    return final
+
+
+def load_newest(root: Path) -> Iterator[tuple[Tensors, dict[str, Any]] | str]:
+    """Yield a sentence for each damaged state set aside, then ``(tensors, position)`` of the newest whole one, if any.
+
+    Raises `SparringError` for a state of another version, or when states exist and every one is damaged.
+    """
+    states = _states(root)
+    for folder in states:
+        try:
+            yield read(folder)
+            return
+        except Damaged as error:
+            aside = folder.with_name(f"damaged-{folder.name}-{os.getpid()}")
+            os.replace(folder, aside)
+            yield f"state {folder.name} is damaged ({error}); kept as {aside.name}; falling back to the one before"
+    if states:
+        raise SparringError(f"every state in {root} is damaged; nothing to resume from. Train into another --run")
+
+
+def read(folder: Path) -> tuple[Tensors, dict[str, Any]]:
+    """One state, verified before a byte of it is used. Raises `Damaged`."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        version, digests = manifest["version"], dict(manifest["sha256"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Damaged(f"manifest.json: {error}") from None
+    if version != VERSION:
+        raise SparringError(f"{folder} has version {version}; this sparring reads version {VERSION}")
+    for name, digest in digests.items():
+        if Path(name).name != name or not (folder / name).is_file():
+            raise Damaged(f"{name} is missing")
+        if sha256_file(folder / name) != digest:
+            raise Damaged(f"{name} has another checksum than it was written with")
+    try:
+        names = sorted(name for name in digests if name.endswith(".safetensors"))
+        tensors = {Path(name).stem: safetensors.torch.load((folder / name).read_bytes()) for name in names}
+        return tensors, json.loads((folder / "position.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, safetensors.SafetensorError) as error:
+        raise Damaged(str(error)) from None
+
+
+def clear_leftovers(root: Path) -> None:
+    """Remove temporaries that a killed process left. Call it only while holding the run folder's lock."""
+    for leftover in root.glob(".*.tmp"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _states(root: Path) -> list[Path]:
+    """Whole states, newest first."""
+    return sorted((p for p in root.glob("[0-9]*") if p.is_dir()), reverse=True)
+
+
+def _contiguous(group: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in group.items()}

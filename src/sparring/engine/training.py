@@ -1,0 +1,207 @@
+"""The run around the step: cadence, pictures, states, signals, rollback. Only the leading process writes."""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from sparring.core.folder import RunFolder
+from sparring.core.observer import Tick, Watcher
+from sparring.engine import checkpoint
+from sparring.engine.guard import NonFinite
+from sparring.engine.loop import Engine
+
+Ending = Literal["finished", "stopped"]
+Draw = Callable[[Engine], Path]  # draws the fixed-seed samples, returns where the picture lies
+Publish = Callable[[Engine], None]  # writes the model for use after training
+
+
+class Training:
+    """Runs an engine to the end of its recipe inside a run folder."""
+
+    def __init__(self, engine: Engine, folder: RunFolder, watcher: Watcher, draw: Draw, publish: Publish):
+        self.engine, self.folder, self.watcher = engine, folder, watcher
+        self.draw, self.publish = draw, publish
+        train = engine.train
+        self.tick_nimg = round(1000 * (train.tick_kimg or train.kimg / 100))
+        self.picture_nimg = round(1000 * (train.picture_kimg or train.kimg / 20))
+        self.save_nimg = round(1000 * (train.save_kimg or train.kimg / 10))
+        self.rollbacks = 0
+
+    # ------------------------------------------------------------------ start, run, end
+
+    def resume(self) -> bool:
+        """Load the newest whole state; say what was damaged. False when there is none."""
+        if self.leads:
+            checkpoint.clear_leftovers(self.folder.state)
+        self.engine.cluster.barrier()
+        for found in checkpoint.load_newest(self.folder.state):
+            if isinstance(found, str):
+                self.event("damaged state", found)
+            else:
+                self.engine.load(*found)
+                return True
+        return False
+
+    def run(self) -> Ending:
+        """Train until the recipe's length or a signal; the state is saved either way.
+
+        Raises `NonFinite` when the guard stops the run; the states before stand.
+        """
+        engine, total = self.engine, self.engine.train.nimg
+        with stop_signals() as stop:
+            self.watcher.start(engine.nimg, total)
+            try:
+                if engine.nimg == 0:
+                    self._picture()
+                self.mark = self.saved = (time.monotonic(), engine.nimg)
+                while engine.nimg < total and not engine.cluster.any(stop.is_set(), engine.device):
+                    before = engine.nimg
+                    try:
+                        engine.step()
+                    except NonFinite as failure:
+                        self._roll_back(failure)
+                        continue
+                    self._after_step(before)
+                finished = engine.nimg >= total
+                if engine.nimg > self.mark[1]:
+                    self._tick()
+                self._save()
+                if self.leads:
+                    if not stop.is_set():
+                        self._picture()
+                    self.publish(engine)
+                return "finished" if finished else "stopped"
+            finally:
+                self.watcher.finish()
+
+    def _after_step(self, before: int) -> None:
+        def due(every: int) -> bool:
+            return self.engine.nimg // every > before // every
+
+        if self.engine.nimg >= self.engine.train.nimg:
+            return  # the end has its own tick, picture and save
+        if due(self.tick_nimg):
+            self._tick()
+        if due(self.picture_nimg):
+            self._picture()
+        if due(self.save_nimg) or self._overdue():
+            self._save()
+
+    def _overdue(self) -> bool:
+        late = time.monotonic() - self.saved[0] > 60 * self.engine.train.save_minutes
+        return self.engine.cluster.any(late, self.engine.device) if self.engine.cluster.size > 1 else late
+
+    # ------------------------------------------------------------------ what happens now and then
+
+    @property
+    def leads(self) -> bool:
+        return self.engine.cluster.leads
+
+    def event(self, kind: str, message: str) -> None:
+        """Tell the watchers, with the position."""
+        self.watcher.event(kind, message, nimg=self.engine.nimg)
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        seconds = now - self.mark[0]
+        terms = self.engine.tally.read()
+        for probe in self.engine.probes:
+            terms.update(probe.report())
+        skipped = self.engine.skipped
+        if skipped:
+            self.event("skipped step", f"{skipped} turns in a row were skipped: their gradients were not finite")
+        self.watcher.tick(
+            Tick(
+                nimg=self.engine.nimg,
+                total_nimg=self.engine.train.nimg,
+                seconds=seconds,
+                images_per_second=(self.engine.nimg - self.mark[1]) / max(seconds, 1e-9),
+                memory_mb=memory_mb(self.engine.device),
+                terms=terms,
+            )
+        )
+        self.mark = (now, self.engine.nimg)
+
+    def _picture(self) -> None:
+        if self.leads:
+            try:
+                self.watcher.picture(self.draw(self.engine), self.engine.nimg)
+            except OSError as error:
+                self.event("picture failed", f"no picture was written: {error.strerror}")
+
+    def _save(self) -> None:
+        """Save the state and the model. A full disk costs this save, not the run: the states before stand."""
+        engine = self.engine
+        self.saved = (time.monotonic(), engine.nimg)
+        if not self.leads:
+            return
+        tensors, position = engine.state()
+        if not all(bool(t.isfinite().all()) for t in floats(tensors)):
+            self.event("not saved", "weights are not finite; the last good state is kept")
+            return
+        try:
+            checkpoint.save(self.folder.state, tensors, position, engine.train.keep)
+            self.publish(engine)
+        except OSError as error:
+            self.event("not saved", f"the state could not be written ({error.strerror}); training goes on")
+
+    def _roll_back(self, failure: NonFinite) -> None:
+        """Return to the last state with other noise, where the guard says so and its patience lasts."""
+        self.event("not finite", f"{failure}; guard: {self.engine.train.guard}")
+        self.rollbacks += 1
+        if self.engine.train.guard != "rollback" or self.rollbacks > self.engine.train.guard_limit:
+            raise failure
+        salt = self.engine.salt + 1
+        if not self.resume():
+            raise failure
+        self.engine.salt = salt
+        self.event("rolled back", f"to {self.engine.nimg / 1000:.3f} kimg, with other noise from here on")
+
+
+def floats(tensors: checkpoint.Tensors) -> Iterator[Tensor]:
+    """The floating-point tensors of a state."""
+    for group in tensors.values():
+        yield from (tensor for tensor in group.values() if tensor.is_floating_point())
+
+
+def memory_mb(device: torch.device) -> float:
+    """Peak memory: of the device on CUDA, else of this process, in MB."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    if os.name != "posix":
+        return 0.0
+    import resource
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)  # bytes on macOS, kilobytes elsewhere
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[threading.Event]:
+    """SIGTERM or Ctrl-C asks to stop after this step; a second one leaves at once, touching no file."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def handle(number: int, _: FrameType | None) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,90 @@
+"""The original GAN on multi-layer perceptrons (Goodfellow et al. 2014).
+
+Paper: Generative Adversarial Networks, arXiv 1406.2661.
+Command: ``sparring train digits --family vanilla``
+
+The two losses of the paper are both here: ``--game.loss minimax`` is equation 1, whose generator gradient dies while D
+is winning; ``non_saturating`` (the default) is what section 3 advises instead.
+
+Departures: leaky ReLU networks and Adam in place of maxout and SGD with momentum, tanh outputs for data in [-1, 1].
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor, nn
+
+from sparring.core.batch import Batch, Outcome
+from sparring.core.config import Settings, setting
+from sparring.core.game import Game, Turn
+from sparring.core.spec import DataSpec
+from sparring.objectives.adversarial import LOSSES
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of `Vanilla`."""
+
+    z_dim: int = setting(64, "size of the latent")
+    width: int = setting(256, "units of a hidden layer")
+    loss: Literal["non_saturating", "minimax"] = setting("non_saturating", "adversarial loss")
+
+
+class Vanilla(Game):
+    """Two perceptrons, one game. Paper and command: see the module."""
+
+    config_class = Config
+
+    def __init__(self, spec: DataSpec, config: Config):
+        super().__init__(spec, config)
+        size, width = math.prod(spec.shape), config.width
+        self.loss = LOSSES[config.loss]
+        self.G = nn.Sequential(
+            nn.Linear(config.z_dim, width),
+            nn.LeakyReLU(0.2),
+            nn.Linear(width, width),
+            nn.LeakyReLU(0.2),
+            nn.Linear(width, size),
+            nn.Tanh(),
+            nn.Unflatten(1, spec.shape),
+        )
+        self.D = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(size, width),
+            nn.LeakyReLU(0.2),
+            nn.Linear(width, width),
+            nn.LeakyReLU(0.2),
+            nn.Linear(width, 1),
+        )
+
+    def players(self) -> dict[str, nn.Module]:
+        return {"G": self.G, "D": self.D}
+
+    def turns(self, nimg: int) -> list[Turn]:
+        return [Turn("D", self.discriminator), Turn("G", self.generator)]
+
+    def fakes(self, batch: Batch) -> Tensor:
+        return self.G(batch.noise(self.config.z_dim))
+
+    def discriminator(self, batch: Batch) -> Outcome:
+        fake = batch.share("G", self.fakes)
+        real_logits, fake_logits = self.D(batch.real), self.D(fake)
+        loss = self.loss.discriminator(real_logits, fake_logits)
+        return Outcome(loss, real_logits=real_logits, fake_logits=fake_logits, fake=fake)
+
+    def generator(self, batch: Batch) -> Outcome:
+        fake = batch.share("G", self.fakes)
+        fake_logits = self.D(fake)
+        return Outcome(self.loss.generator(fake_logits), fake_logits=fake_logits, fake=fake)
+
+    def sample(self, batch: Batch) -> Tensor:
+        return self.fakes(batch)
+
+    @classmethod
+    def defaults(cls, spec: DataSpec) -> Settings:
+        return {"train": {"kimg": 400}}
+
+    @classmethod
+    def tiny(cls) -> tuple[DataSpec, Config]:
+        return DataSpec("image", (1, 8, 8), count=64), Config(z_dim=4, width=16)

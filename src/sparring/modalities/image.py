@@ -1,0 +1,48 @@
+"""Images: ``(channels, height, width)`` in [-1, 1]; 1 grey, 2 grey+alpha, 3 RGB, 4 RGBA."""
+
+import math
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+SUFFIX = ".png"
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """``[-1, 1]`` to 0..255, rounded; uint8 of the same shape."""
+    return images.detach().float().mul(127.5).add(127.5).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def from_uint8(pixels: Tensor) -> Tensor:
+    """0..255 to ``[-1, 1]``, float32 of the same shape."""
+    return pixels.float().div_(127.5).sub_(1)
+
+
+def picture(image: Tensor) -> Image.Image:
+    """One sample ``(c, h, w)`` as a PIL image."""
+    pixels = to_uint8(image).permute(1, 2, 0).cpu().numpy()
+    return Image.fromarray(np.ascontiguousarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels))
+
+
+def grid(images: Tensor, columns: int = 0, gap: int = 2, least_side: int = 512) -> Image.Image:
+    """Samples ``(n, c, h, w)`` as one picture, enlarged by a whole factor so that its width is about ``least_side``."""
+    n, channels, height, width = images.shape
+    columns = columns or max(1, min(n, round(math.sqrt(n * height / width))))
+    rows = math.ceil(n / columns)
+    scale = max(1, least_side // (columns * (width + gap)))
+    cell = (width * scale, height * scale)
+    mode = MODES[channels] if channels > 1 else "L"
+    background = 0 if mode == "L" else (0,) * len(mode)
+    sheet = Image.new(mode, (columns * (cell[0] + gap) - gap, rows * (cell[1] + gap) - gap), background)
+    for index, image in enumerate(images):
+        tile = picture(image).resize(cell, Image.Resampling.NEAREST)
+        sheet.paste(tile, ((index % columns) * (cell[0] + gap), (index // columns) * (cell[1] + gap)))
+    return sheet
+
+
+def write(image: Tensor, path: str) -> None:
+    """Write one sample as PNG."""
+    picture(image).save(path)

@@ -1,0 +1,317 @@
+"""What every family must hold. ``check_family("dcgan")`` or ``check_family(MyGAN)`` raises `AssertionError` if not.
+
+Each check is a function of the family's class and says in its docstring what it holds; `CHECKS` lists them, so that a
+test runner can show them one by one:
+
+    @pytest.mark.parametrize("check", sparring.testing.CHECKS)
+    def test_my_gan(check):
+        check(MyGAN)
+"""
+
+import contextlib
+import inspect
+import math
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sparring.core.batch import Batch, Outcome
+from sparring.core.config import Train
+from sparring.core.game import Game, Turn
+from sparring.core.observer import Probe
+from sparring.core.registry import load_family
+from sparring.core.seeds import draw_labels
+from sparring.core.spec import DataSpec
+from sparring.engine import checkpoint
+from sparring.engine.loop import Engine, Move
+from sparring.testing.processes import two_processes
+
+BATCH = 8
+STEPS = 4
+CPU = torch.device("cpu")
+Check = Callable[[type[Game]], None]
+
+
+class RandomDealer:
+    """Deals random samples of a spec, a pure function of position."""
+
+    def __init__(self, spec: DataSpec):
+        draw = torch.Generator().manual_seed(1)
+        self.real = torch.rand(64, *spec.shape, generator=draw) * 2 - 1
+        self.labels = torch.randint(len(spec.classes), (64,), generator=draw) if spec.classes else None
+
+    def deal(self, first: int, count: int) -> tuple[Tensor, Tensor | None]:
+        index = torch.arange(first, first + count) % len(self.real)
+        return self.real[index], None if self.labels is None else self.labels[index]
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def make_game(family: type[Game]) -> Game:
+    """The family's tiny game, from a fixed seed."""
+    torch.manual_seed(0)
+    return family(*family.tiny())
+
+
+def make_engine(family: type[Game], microbatches: int = 1, probes: tuple[Probe, ...] = ()) -> Engine:
+    """An engine over the tiny game."""
+    game = make_game(family)
+    train = Train(kimg=1, batch=BATCH, microbatches=microbatches)
+    return Engine(game, RandomDealer(game.spec), train, device=CPU, probes=probes)
+
+
+def seeds_batch(game: Game, seeds: list[int]) -> Batch:
+    """A batch to sample from."""
+    labels = draw_labels(seeds, game.spec.class_counts) if game.conditional(game.config) else None
+    return Batch.of_seeds(seeds, labels, CPU)
+
+
+@contextlib.contextmanager
+def float64() -> Iterator[None]:
+    """New tensors are float64 inside the block."""
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def whole_state(engine: Engine) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor that a checkpoint holds, by name."""
+    for file, group in engine.state()[0].items():
+        for name, tensor in group.items():
+            yield f"{file}/{name}", tensor
+
+
+# ---------------------------------------------------------------------- the checks
+
+
+def check_docstring(family: type[Game]) -> None:
+    """The module or class names its paper or source, and the command that trains it."""
+    text = f"{inspect.getmodule(family).__doc__ or ''}\n{family.__doc__ or ''}"
+    assert "Paper:" in text or "Source:" in text, f"{family.__name__}: say 'Paper:' or 'Source:' in the docstring"
+    assert "Command:" in text, f"{family.__name__}: say 'Command:' in the docstring"
+
+
+def check_final(family: type[Game]) -> None:
+    """The class is final: it derives from Game itself, and nothing else of Game's kind."""
+    bases = [base for base in family.__mro__[1:] if issubclass(base, Game)]
+    assert bases == [Game], f"{family.__name__} derives from {bases[0].__name__}; a family is final: compose instead"
+
+
+def check_players_hold_everything(family: type[Game]) -> None:
+    """Every trained parameter belongs to exactly one player, and the averaged players exist."""
+    game = make_game(family)
+    owned = [id(p) for player in game.players().values() for p in player.parameters()]
+    names = {id(p): name for name, p in game.named_parameters() if p.requires_grad}
+    lost = [name for key, name in names.items() if key not in owned]
+    assert not lost, f"no player owns {', '.join(lost)}; nobody would train it"
+    assert len(owned) == len(set(owned)), "two players own the same parameter; two optimisers would pull at it"
+    assert set(game.averaged()) <= set(game.players()), "averaged() names somebody who does not play"
+    for name, player in game.players().items():
+        found = dict(game.named_modules()).get(name)
+        assert found is player, f"player '{name}' is not the attribute self.{name}; its weights would not be found"
+
+
+def check_pure_schedule(family: type[Game]) -> None:
+    """The same progress gives the same schedule; turns name players; asking changes nothing."""
+    game = make_game(family)
+    before = {name: value.clone() for name, value in game.state_dict().items()}
+    for nimg in (0, 1_000, 10**9):
+        first, second = ([(t.name, t.movers, t.every, t.times) for t in game.turns(nimg)] for _ in range(2))
+        assert first, f"turns({nimg}) is empty"
+        assert first == second, f"turns({nimg}) answers {first}, then {second}"
+        for name, movers, every, times in first:
+            assert set(movers) <= set(game.players()), f"turn {name} moves somebody who does not play"
+            assert every >= 1, f"turn {name}: every is 1 or more"
+            assert times >= 1, f"turn {name}: times is 1 or more"
+    assert all(torch.equal(before[name], value) for name, value in game.state_dict().items()), (
+        "turns() wrote to the game"
+    )
+
+
+def check_finite_losses(family: type[Game]) -> None:
+    """Every loss and term of a few steps is a finite scalar."""
+
+    class Finite(Probe):
+        def see(self, turn: Turn, batch: Batch, outcome: Outcome) -> None:
+            for name, value in {"loss": outcome.loss, **outcome.terms}.items():
+                assert value.shape == (), f"{turn.name}: {name} has shape {tuple(value.shape)}, not a scalar"
+                assert bool(value.isfinite()), f"{turn.name}: {name} is {value.item()}"
+
+        def report(self) -> dict[str, float]:
+            return {}
+
+    engine = make_engine(family, probes=(Finite(),))
+    for _ in range(STEPS):
+        engine.step()
+
+
+def check_only_movers_move(family: type[Game]) -> None:
+    """A turn changes every one of its movers, and no parameter of anybody else."""
+    engine = make_engine(family)
+    original = engine.play
+
+    def watched(move: Move) -> None:
+        turn = move.turn
+        before = {name: p.detach().clone() for name, p in engine.game.named_parameters()}
+        original(move)
+        after = dict(engine.game.named_parameters())
+        moved = {name.partition(".")[0] for name, value in before.items() if not torch.equal(value, after[name])}
+        assert moved == set(turn.movers), f"turn {turn.name} moved {sorted(moved)}, not {sorted(turn.movers)}"
+
+    engine.play = watched  # type: ignore[method-assign]
+    for _ in range(STEPS):
+        engine.step()
+
+
+def check_bit_identical_resume(family: type[Game]) -> None:
+    """Save, load into a new engine, go on: every tensor equals the uninterrupted run's, bit for bit."""
+    straight, first, second = (make_engine(family) for _ in range(3))
+    for _ in range(2 * STEPS):
+        straight.step()
+    for _ in range(STEPS):
+        first.step()
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint.save(Path(folder), *first.state(), keep=2)
+        (found,) = checkpoint.load_newest(Path(folder))
+        assert not isinstance(found, str), found
+        saved = {f"{file}/{name}": value for file, group in found[0].items() for name, value in group.items()}
+        for name, value in whole_state(first):
+            assert torch.equal(saved[name], value), f"{name} does not survive saving"
+        second.load(*found)
+    for _ in range(STEPS):
+        second.step()
+    resumed = dict(whole_state(second))
+    for name, expected in whole_state(straight):
+        assert torch.equal(expected, resumed[name]), f"after a resume {name} differs from the uninterrupted run"
+
+
+def check_accumulation(family: type[Game]) -> None:
+    """Four microbatches move the weights as one batch of four times the size does, or the family says why not."""
+    if family.not_accumulable:
+        return
+    rows = torch.randn(BATCH, 1 << 14, generator=torch.Generator().manual_seed(5))
+    whole, dealt = make_engine(family), make_engine(family, microbatches=4)
+    for engine in (whole, dealt):
+        _noise_by_sample(engine, rows)
+        engine.step()
+    for (name, a), (_, b) in zip(whole.game.named_parameters(), dealt.game.named_parameters(), strict=True):
+        assert torch.allclose(a, b, rtol=1e-3, atol=5e-5), (
+            f"{name} depends on how the batch is cut; if that is meant, say why in not_accumulable"
+        )
+
+
+def _noise_by_sample(engine: Engine, rows: Tensor) -> None:
+    """Give sample i of the whole batch row i of ``rows`` as its noise, however the batch is cut."""
+    make = engine._batch
+
+    def with_rows(move: Move, index: int) -> Batch:
+        batch = make(move, index)
+        batch.random = _Rows(rows[index * batch.size : (index + 1) * batch.size])
+        return batch
+
+    engine._batch = with_rows  # type: ignore[method-assign]
+    engine._shared_noise = lambda batch, seed: batch.random  # type: ignore[method-assign]
+
+
+class _Rows:
+    """Noise that is read off given rows, one per sample."""
+
+    def __init__(self, rows: Tensor):
+        self.rows = rows
+
+    def normal(self, *shape: int) -> Tensor:
+        return self.rows[:, : math.prod(shape)].reshape(len(self.rows), *shape)
+
+    def uniform(self, *shape: int) -> Tensor:
+        return torch.special.ndtr(self.normal(*shape))
+
+
+def check_two_processes(family: type[Game]) -> None:
+    """Two processes with one microbatch each end where one process with two microbatches ends.
+
+    In float64: Adam blows a gradient that is nothing but rounding (a bias before BatchNorm has one) up to full size.
+    """
+    with float64():
+        alone = make_engine(family, microbatches=2)
+        for _ in range(STEPS):
+            alone.step()
+    for rank, state in enumerate(two_processes(family, STEPS)):
+        for name, expected in whole_state(alone):
+            close = torch.allclose(state[name], expected, rtol=1e-6, atol=1e-9)
+            assert close, f"process {rank} of two ends with another {name} than one process alone"
+
+
+def check_samples(family: type[Game]) -> None:
+    """Samples have the spec's shape and range, are the same for the same seed in any batch, and differ by seed."""
+    game = make_game(family).eval()
+    with torch.no_grad():
+        several = game.sample(seeds_batch(game, [7, 3, 7, 11]))
+        alone = game.sample(seeds_batch(game, [7]))
+        shown = game.show(seeds_batch(game, [7, 3]))
+    assert several.shape == (4, *game.spec.shape), f"sample() gives {tuple(several.shape[1:])}, not {game.spec.shape}"
+    assert several.dtype == torch.float32, f"samples are {several.dtype}, not float32"
+    assert bool(several.isfinite().all()), "samples are not finite"
+    assert float(several.abs().max()) <= 1, "samples leave [-1, 1]"
+    torch.testing.assert_close(several[0], several[2], rtol=0, atol=0, msg="one seed gives two samples in one batch")
+    torch.testing.assert_close(several[0], alone[0], rtol=1e-5, atol=1e-5, msg="a seed's sample depends on its batch")
+    assert not torch.equal(several[0], several[1]), "two seeds give the same sample"
+    assert len(shown) > 0, "show() shows nothing"
+
+
+def check_sampling_needs_only_averaged(family: type[Game]) -> None:
+    """`sample` needs the averaged players' weights alone, which is all that a published model holds."""
+    game, other = make_game(family), make_game(family)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.add_(0.5)
+    kept = {k: v for k, v in game.state_dict().items() if k.startswith(tuple(f"{p}." for p in game.averaged()))}
+    other.load_state_dict(kept, strict=False)
+    with torch.no_grad():
+        a, b = (g.eval().sample(seeds_batch(g, [1, 2])) for g in (game, other))
+    torch.testing.assert_close(a, b, rtol=0, atol=0, msg="sample() uses weights that averaged() does not name")
+
+
+def check_no_hidden_steps(family: type[Game]) -> None:
+    """Losses neither backpropagate nor step: calling one leaves every gradient and weight as it was."""
+    game = make_game(family)
+    before = {name: p.detach().clone() for name, p in game.named_parameters()}
+    real, labels = RandomDealer(game.spec).deal(0, BATCH)
+    batch = seeds_batch(game, list(range(BATCH)))
+    batch.real, batch.labels = real, labels
+    for turn in game.turns(0):
+        turn.loss(batch)
+    for name, parameter in game.named_parameters():
+        assert parameter.grad is None, f"a loss backpropagated into {name}"
+        assert torch.equal(before[name], parameter), f"a loss stepped {name}"
+
+
+CHECKS: tuple[Check, ...] = (
+    check_docstring,
+    check_final,
+    check_players_hold_everything,
+    check_pure_schedule,
+    check_finite_losses,
+    check_only_movers_move,
+    check_bit_identical_resume,
+    check_accumulation,
+    check_two_processes,
+    check_samples,
+    check_sampling_needs_only_averaged,
+    check_no_hidden_steps,
+)
+
+
+def check_family(family: str | type[Game]) -> None:
+    """Run every check over one family, with warnings as errors. Raises `AssertionError` at the first that fails."""
+    cls = load_family(family) if isinstance(family, str) else family
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for check in CHECKS:
+            check(cls)

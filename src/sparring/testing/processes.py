@@ -1,0 +1,70 @@
+"""Playing a family in two real processes over gloo, for the conformance suite."""
+
+import multiprocessing
+import tempfile
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from torch import Tensor
+
+from sparring.core.game import Game
+
+
+def two_processes(family: type[Game], steps: int) -> list[dict[str, Tensor]]:
+    """Play ``steps`` on two processes with one microbatch each; return each process's whole state by name."""
+    context = multiprocessing.get_context(
+        "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else None
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        context.set_forkserver_preload(["torch", "sparring.engine.loop"])
+        ends, processes = [], []
+        for rank in range(2):
+            here, there = context.Pipe(duplex=False)
+            process = context.Process(target=_play, args=(family, steps, rank, folder, there))
+            process.start()
+            there.close()
+            ends.append(here)
+            processes.append(process)
+        answers = [_receive(end) for end in ends]
+        for process in processes:
+            process.join()
+        for rank, answer in enumerate(answers):
+            assert answer == "done", f"process {rank} failed: {answer}"
+        return [safetensors.torch.load_file(Path(folder) / f"{rank}.safetensors") for rank in range(2)]
+
+
+def _receive(end: Connection) -> Any:
+    try:
+        return end.recv()
+    except EOFError:
+        return "it died"
+
+
+def _play(family: type[Game], steps: int, rank: int, folder: str, answer: Connection) -> None:
+    import torch
+    import torch.distributed as dist
+
+    from sparring.core.cluster import Cluster
+    from sparring.core.config import Train
+    from sparring.engine.loop import Engine
+    from sparring.testing import conformance
+
+    torch.set_num_threads(1)
+    try:
+        dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+        with conformance.float64():
+            game = conformance.make_game(family)
+            train = Train(kimg=1, batch=conformance.BATCH, microbatches=2)
+            engine = Engine(game, conformance.RandomDealer(game.spec), train, cluster=Cluster(rank, 2))
+            for _ in range(steps):
+                engine.step()
+        state = {name: tensor.detach().contiguous() for name, tensor in conformance.whole_state(engine)}
+        safetensors.torch.save_file(state, Path(folder) / f"{rank}.safetensors")
+        answer.send("done")
+    except Exception as error:  # shown by the process that asked
+        answer.send(f"{type(error).__name__}: {error}")
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()

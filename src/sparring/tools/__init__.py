@@ -1,0 +1,1 @@
+"""What people do with data and runs: one file a command."""

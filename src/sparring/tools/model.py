@@ -1,0 +1,115 @@
+"""The generator in files of its own: safetensors for weights, JSON for what they belong to. Nothing is unpickled."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from sparring.core.config import build
+from sparring.core.errors import SparringError
+from sparring.core.files import write_atomic, write_json
+from sparring.core.game import Game
+from sparring.core.registry import load_family
+from sparring.core.spec import DataSpec
+from sparring.engine.loop import Engine
+from sparring.tools.plan import Plan
+
+VERSION = 1
+WEIGHTS, CARD = "generator.safetensors", "model.json"
+
+
+def publish(engine: Engine, plan: Plan, folder: Path) -> None:
+    """Write the averaged weights of the players that `Game.sample` needs.
+
+    ``model.json`` never changes during a run and goes first; the weights carry their own checksum and position. So a
+    crash between the two files leaves a model that loads.
+    """
+    record = plan.record()
+    card = {"version": VERSION, **{key: record[key] for key in ("family", "spec", "game", "source")}}
+    write_json(folder / CARD, card)
+    with engine.average.applied():
+        prefixes = tuple(f"{name}." for name in engine.game.averaged())
+        weights = {
+            key: value.detach().cpu().contiguous().clone()
+            for key, value in engine.game.state_dict().items()
+            if key.startswith(prefixes)
+        }
+    metadata = {"nimg": str(engine.nimg), "sha256": digest(weights)}
+    write_atomic(folder / WEIGHTS, safetensors.torch.save(weights, metadata))
+
+
+def digest(weights: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names and values, in the order of the names."""
+    sha = hashlib.sha256()
+    for name in sorted(weights):
+        sha.update(name.encode())
+        sha.update(weights[name].contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return sha.hexdigest()
+
+
+def load_model(folder: Path, family: str | None = None) -> tuple[Game, dict[str, Any]]:
+    """Build the game in ``folder`` (a ``model/``) with its published weights, in eval mode.
+
+    Args:
+        folder: holds ``generator.safetensors`` and ``model.json``.
+        family: names the family itself; needed when the card names code outside the registry (``module:Class``), which
+            is imported only on a person's word.
+
+    Returns:
+        the game, and ``model.json`` with ``nimg`` added.
+
+    Raises:
+        SparringError: when a file is missing, damaged, of another version, or not what it says.
+    """
+    card = read_card(folder)
+    name = family or card["family"]
+    if ":" in name and family is None:
+        raise SparringError(f"{folder} names the code '{name}'; if you trust it, say --family {name} yourself")
+    cls = load_family(name)
+    spec = build(DataSpec, card["spec"], f"{folder / CARD}: spec")
+    game = cls(spec, build(cls.config_class, card["game"], f"{folder / CARD}: game"))
+    weights, nimg = read_weights(folder / WEIGHTS)
+    own = {key for key in game.state_dict() if key.startswith(tuple(f"{player}." for player in game.averaged()))}
+    if own != set(weights):
+        raise SparringError(f"{folder / WEIGHTS} does not hold the weights that {CARD} describes")
+    try:
+        game.load_state_dict(weights, strict=False)
+    except RuntimeError as error:
+        raise SparringError(f"{folder / WEIGHTS}: {str(error).splitlines()[-1].strip()}") from None
+    return game.eval().requires_grad_(False), {**card, "nimg": nimg}
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """``model.json``. Raises `SparringError` when it is missing, damaged or of another version."""
+    path = folder / CARD
+    if not path.is_file():
+        raise SparringError(f"{folder} holds no model: {CARD} is missing")
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        version, _ = card["version"], (card["family"], card["spec"], card["game"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise SparringError(f"{path} is damaged: {error}") from None
+    if version != VERSION:
+        raise SparringError(f"{path} has version {version}; this sparring reads version {VERSION}")
+    return dict(card)
+
+
+def read_weights(path: Path) -> tuple[dict[str, Tensor], int]:
+    """Weights and the position they were taken at, checksum verified."""
+    if not path.is_file():
+        raise SparringError(f"{path} is missing")
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
+    except (safetensors.SafetensorError, OSError) as error:
+        raise SparringError(f"{path} is not a whole safetensors file: {error}") from None
+    if metadata.get("sha256") != digest(weights):
+        raise SparringError(f"{path} is damaged: its checksum differs from the one it was written with")
+    return weights, int(metadata.get("nimg", "0"))

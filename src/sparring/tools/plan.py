@@ -1,0 +1,193 @@
+"""From what a person typed to everything a run needs, with reasons."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+
+from sparring.core.cluster import Cluster
+from sparring.core.config import FREE_ON_RESUME, Data, Optim, Settings, Train, build, flatten, merge, plain
+from sparring.core.errors import SparringError, did_you_mean
+from sparring.core.folder import RunFolder
+from sparring.core.game import Game
+from sparring.core.recipe import GROUPS, Recipe
+from sparring.core.registry import load_family
+from sparring.core.spec import DataSpec
+from sparring.data import DataSet, labels_warning, open_data
+from sparring.engine.loop import Engine
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run, fully said.
+
+    Attributes:
+        source, family, data, train: what is trained on what, how.
+        game: an instance of the family's ``config_class``.
+        optim: each player's optimiser.
+        dataset: the opened data; its ``spec`` is what networks are built from.
+        reasons: why things were chosen that nobody asked for, for printing.
+    """
+
+    source: str
+    family: str
+    data: Data
+    game: Any
+    optim: dict[str, Optim]
+    train: Train
+    dataset: DataSet
+    reasons: tuple[str, ...] = field(default=())
+
+    @property
+    def family_class(self) -> type[Game]:
+        return load_family(self.family)
+
+    def make_game(self) -> Game:
+        """The networks, initialised from the run's seed."""
+        torch.manual_seed(self.train.seed)
+        return self.family_class(self.dataset.spec, self.game)
+
+    def record(self) -> dict[str, Any]:
+        """The content of ``recipe.json``: every setting said."""
+        return {
+            "source": self.source,
+            "family": self.family,
+            "fingerprint": self.dataset.fingerprint,
+            "spec": asdict(self.dataset.spec),
+            "data": plain(self.data),
+            "game": plain(self.game),
+            "optim": {name: plain(optim) for name, optim in self.optim.items()},
+            "train": plain(self.train),
+        }
+
+
+def make_plan(recipe: Recipe, progress: Any = None, cluster: Cluster | None = None) -> Plan:
+    """Open the data, choose what is not said, and check all of it.
+
+    Raises `SparringError` for anything a person can mend.
+    """
+    data = build(Data, recipe.part("data"), "data")
+    dataset = open_data(recipe.source, data, progress)
+    spec = dataset.spec
+    reasons = list(dataset.notes)
+    family = recipe.family
+    if not family:
+        family, why = choose_family(spec)
+        reasons.append(f"family {family}: {why}")
+    cls = load_family(family)
+    if cls.modality != spec.modality:
+        raise SparringError(f"family '{family}' is for {cls.modality} data; {recipe.source} is {spec.modality} data")
+    defaults = merge({"train": {"kimg": default_kimg(spec)}}, cls.defaults(spec))
+    settings = merge(defaults, recipe.settings)
+    for dotted, value in flatten(defaults).items():
+        if dotted not in flatten(recipe.settings):
+            reasons.append(f"{dotted} {value}: what {family} takes for {spec.count:,} samples of {shape_of(spec)}")
+    train_settings = dict(settings.get("train", {}))
+    if cluster and cluster.size > 1 and "microbatches" not in train_settings:
+        train_settings["microbatches"] = cluster.size
+        reasons.append(f"train.microbatches {cluster.size}: one for each process")
+    game: Any = build(cls.config_class, settings.get("game", {}), "game")
+    train = build(Train, train_settings, "train")
+    warning = labels_warning(spec) if cls.conditional(game) else None
+    if warning:
+        raise SparringError(f"game.conditional cannot be used here: {warning}")
+    with torch.device("meta"):
+        paper = cls(spec, game).optimisers()
+    optim = players_optim(paper, settings.get("optim", {}))
+    return Plan(recipe.source, family, data, game, optim, train, dataset, tuple(reasons))
+
+
+def choose_family(spec: DataSpec) -> tuple[str, str]:
+    """The family for data that came without one, and why."""
+    return "dcgan", f"the sturdy choice for {spec.count:,} {shape_of(spec)} pictures"
+
+
+def default_kimg(spec: DataSpec) -> float:
+    """How long to train when nobody says: about 220 passes, between 200 and 5,000 thousand images."""
+    return float(min(max(round(spec.count * 0.22 / 10) * 10, 200), 5000))
+
+
+def shape_of(spec: DataSpec) -> str:
+    """``8x8 grey`` for a person."""
+    channels, height, width = spec.shape
+    return f"{width}x{height} {({1: 'grey', 2: 'grey+alpha', 3: 'RGB', 4: 'RGBA'})[channels]}"
+
+
+def players_optim(paper: Mapping[str, Optim], given: Mapping[str, Any]) -> dict[str, Optim]:
+    """Each player's optimiser: the paper's, then what is said for all (``optim.lr``), then for one (``optim.D.lr``)."""
+    common = {key: value for key, value in given.items() if key not in paper}
+    for key, value in common.items():
+        if isinstance(value, Mapping):
+            raise SparringError(f"'optim.{key}': there is no player '{key}'{did_you_mean(key, paper)}")
+    return {
+        name: build(Optim, merge(plain(optim), common, given.get(name, {})), f"optim.{name}")
+        for name, optim in paper.items()
+    }
+
+
+def resume_plan(folder: RunFolder, recipe: Recipe, progress: Any = None) -> tuple[Plan, list[str]]:
+    """The plan of the run in ``folder``, with what may change changed; the second value names those changes.
+
+    Raises `SparringError` when the run was started with something else that would bend its path.
+    """
+    saved = folder.read_recipe()
+    refuse_changes("source", saved["source"], recipe.source, folder)
+    refuse_changes("family", saved["family"], recipe.family, folder)
+    base = {group: saved[group] for group in GROUPS}
+    asked = Recipe(saved["source"], saved["family"], merge(base, spread_optim(recipe.settings, saved["optim"])))
+    plan = make_plan(asked, progress)
+    if plan.dataset.fingerprint != saved["fingerprint"]:
+        raise SparringError(
+            f"the data in {plan.source} has changed since {folder.root} was started; "
+            "give it back its files, or train into another --run"
+        )
+    changes = []
+    before, after = flatten(base), flatten({group: plan.record()[group] for group in GROUPS})
+    for key, value in after.items():
+        if value != before.get(key, value):
+            if key not in FREE_ON_RESUME:
+                refuse_changes(key, before[key], value, folder)
+            changes.append(f"{key} {before[key]} -> {value}")
+    return plan, changes
+
+
+def spread_optim(settings: Settings, players: Mapping[str, Any]) -> Settings:
+    """Write ``optim.lr`` as ``optim.G.lr`` and ``optim.D.lr``, as a kept recipe says it."""
+    given = settings.get("optim", {})
+    common = {key: value for key, value in given.items() if not isinstance(value, Mapping)}
+    spread = {name: merge(common, given.get(name, {})) for name in players}
+    own = {key: value for key, value in given.items() if key not in common}
+    return merge(settings, {"optim": None}, {"optim": merge(spread, own)}) if given else settings
+
+
+def refuse_changes(name: str, before: Any, asked: Any, folder: RunFolder) -> None:
+    """Raise `SparringError` when something else is asked for than the run was started with."""
+    if asked and asked != before:
+        raise SparringError(
+            f"{folder.root} was started with {name} {before}; {asked} was asked for now. "
+            "Leave it as it was, or train into another --run"
+        )
+
+
+def images_per_second(plan: Plan, device: torch.device) -> float:
+    """Measured on a few steps of random pictures: what a progress bar would show."""
+
+    class Noise:
+        def deal(self, first: int, count: int) -> tuple[torch.Tensor, torch.Tensor | None]:
+            spec = plan.dataset.spec
+            labels = torch.zeros(count, dtype=torch.int64, device=device) if spec.classes else None
+            return torch.rand(count, *spec.shape, device=device) * 2 - 1, labels
+
+        def close(self) -> None:
+            pass
+
+    engine = Engine(plan.make_game(), Noise(), plan.train, plan.optim, device, Cluster())
+    engine.step()
+    shown, start = engine.nimg, time.perf_counter()
+    while time.perf_counter() - start < 1.0 or engine.nimg == shown:
+        engine.step()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return (engine.nimg - shown) / (time.perf_counter() - start)

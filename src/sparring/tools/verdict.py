@@ -1,0 +1,81 @@
+"""What a person is told at the end of a run: is it any good, and what shows it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sparring.core.game import Game
+from sparring.data import DataSet
+from sparring.diagnostics.diversity import diversity_ratio
+from sparring.metrics.classes import ClassCheck, check_classes
+from sparring.tools.sample import draw
+
+SAMPLES = 1000
+MOST_VALUES = 5000 * 1024  # of reals that the classifier is fitted on: seconds, not minutes
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Severity and sentences, evidence included."""
+
+    severity: Literal["good", "warn", "bad"]
+    message: str
+    diversity: float
+    classes: ClassCheck | None = None
+
+
+def judge(game: Game, data: DataSet) -> Verdict:
+    """Look at 1,000 samples of ``game`` (eval mode) beside as many reals."""
+    samples = torch.cat([part.cpu() for part in draw(game, range(SAMPLES))])
+    reals, _ = some_reals(data, min(SAMPLES, len(data)))
+    diversity = diversity_ratio(samples, reals)
+    check = look_at_classes(samples, data) if len(data.spec.classes) > 1 else None
+    severity: Literal["good", "warn", "bad"] = "good"
+    if not diversity >= 0.3:
+        severity, message = "bad", f"Collapsed: samples differ {diversity:.0%} as much as real ones do."
+    elif diversity < 0.75:
+        severity, message = "warn", f"Little variety: samples differ {diversity:.0%} as much as real ones do."
+    else:
+        message = f"Healthy: samples are as varied as the data ({diversity:.0%})."
+    if check is not None:
+        rarest = int(check.shares.argmin())
+        name = data.spec.classes[rarest]
+        fair = data.spec.class_counts[rarest] / max(sum(data.spec.class_counts), 1)
+        if check.shares[rarest] < 0.25 * fair:
+            severity = "warn" if severity == "good" else severity
+            message += f" Class '{name}' is nearly missing: {check.shares[rarest]:.1%} of samples."
+        else:
+            message += f" All {len(check.shares)} classes appear, the rarest ('{name}') in {check.shares[rarest]:.1%}."
+        message += (
+            f" A classifier that is right on {check.accuracy:.1%} of held-out reals is {check.sure_of_samples:.0%} "
+            f"sure of the samples, {check.sure_of_reals:.0%} of the reals."
+        )
+    return Verdict(severity, message, diversity, check)
+
+
+def look_at_classes(samples: Tensor, data: DataSet) -> ClassCheck | None:
+    """The class check, where the data is small enough and a simple classifier can tell its classes apart."""
+    per_sample = int(np.prod(data.spec.shape))
+    count = min(len(data), MOST_VALUES // per_sample)
+    if per_sample > 4096 or count < 20 * len(data.spec.classes):
+        return None
+    reals, labels = some_reals(data, count)
+    if labels is None or len(labels.unique()) < len(data.spec.classes):
+        return None
+    check = check_classes(flat(reals), labels.numpy(), flat(samples), len(data.spec.classes))
+    return check if check.accuracy >= 0.8 else None
+
+
+def some_reals(data: DataSet, count: int) -> tuple[Tensor, Tensor | None]:
+    """Reals spread evenly over the data set, in [-1, 1]."""
+    pixels, labels = data.get(torch.linspace(0, len(data) - 1, count).long())
+    return pixels.float().cpu().div_(127.5).sub_(1), None if labels is None else labels.cpu()
+
+
+def flat(images: Tensor) -> NDArray[np.float32]:
+    """``(n, d)`` float32 for scikit-learn."""
+    return images.flatten(1).numpy().astype(np.float32)

@@ -1,0 +1,1 @@
+"""Those who tell people: terminal, records, pictures, report, trackers."""
