@@ -117,6 +117,9 @@ def test_is_made_now_and_then_and_at_the_end(tmp_path: Path, monkeypatch: pytest
 def test_resume_drops_grids_of_the_lost_future(tmp_path: Path) -> None:
     folder = run(tmp_path, 5)
     (folder.samples / "mine.png").touch()
-    Timelapse(folder).start(200, 1000)
+    film = Timelapse(folder)
+    film.start(200, 1000)
     assert [nimg for nimg, _ in grids(folder)] == [0, 100, 200]
+    film.picture(grid_path(folder, 100), 100)  # after a rollback
+    assert [nimg for nimg, _ in grids(folder)] == [0, 100]
     assert (folder.samples / "mine.png").exists()

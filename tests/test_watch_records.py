@@ -48,6 +48,7 @@ def test_a_line_per_tick_and_event(tmp_path: Path) -> None:
     assert line == {
         "nimg": 1500,
         "kimg": 1.5,
+        "total_kimg": 10.0,
         "seconds": 15.0,
         "images_per_second": 100.0,
         "memory_mb": 50.0,
@@ -75,6 +76,14 @@ def test_resume_drops_the_lost_future(tmp_path: Path) -> None:
     assert shown(folder) == [1000, 2000, 2500]
     assert len(list(read_lines(folder.events))) == 1
     assert list(tmp_path.glob(".*.tmp")) == []
+
+
+def test_a_rollback_while_running_drops_it_too(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    records = started(folder)
+    for nimg in (1000, 2000, 3000, 4000, 2500, 3500):
+        records.tick(tick(nimg))
+    assert shown(folder) == [1000, 2000, 2500, 3500]
 
 
 @pytest.mark.parametrize("cut", range(1, 40, 6))

@@ -29,8 +29,10 @@ def fake_run(root: Path, ticks: int = 100, pictures: int = 12, kimg: int = 60, u
     folder.create()
     folder.write_recipe(
         {
+            "source": "photos/handwritten digits",
             "family": "dcgan",
-            "data": {"source": "photos/handwritten digits", "size": "auto", "fit": "crop", "max_bad": 0.01},
+            "fingerprint": "0123456789abcdef",
+            "data": {"size": "auto", "fit": "crop", "max_bad": 0.01},
             "spec": {"modality": "image", "shape": [1, 8, 8], "classes": [str(d) for d in range(10)], "count": 1797},
             "game": {"z_dim": 64, "width": 32, "loss": "nonsaturating"},
             "optim": {"G": {"name": "adam", "lr": 2e-4, "betas": [0.0, 0.99]}, "D": {"name": "adam", "lr": 2e-4}},
@@ -56,12 +58,17 @@ def fake_run(root: Path, ticks: int = 100, pictures: int = 12, kimg: int = 60, u
             "G.generator/gradient_norm": math.nan if index == 7 else 0.4 * math.exp(0.3 * wobble[6]),
             "probe/diversity": 0.9 * (1 - math.exp(-4 * t)) + 0.01 * wobble[7],
         }
-        records.tick(Tick(nimg, total, 1.2 * index, 512 + 20 * wobble[7], 812, terms))
+        records.tick(Tick(nimg, total, 1.2, 512 + 20 * wobble[7], 812, terms))
         if index % max(1, ticks // pictures) == 0:
             shown = image.grid(((1 - t) ** 2 * noise + (1 - (1 - t) ** 2) * reals).clamp(-1, 1))
             shown.save(grid_path(folder, nimg))
     records.event("resumed", "training goes on at 30 kimg", nimg=total // 2)
-    records.event("verdict", "G & D are in balance: the samples vary as much as the data.", severity="good")
+    records.event(
+        "verdict",
+        "G & D are in balance: the samples vary as much as the data.",
+        severity="good",
+        nimg=round(total * until),
+    )
     return folder
 
 
@@ -97,6 +104,7 @@ def test_a_whole_run_on_one_page(tmp_path: Path) -> None:
     assert not page.open
     assert "dcgan <small>on handwritten digits</small>" in text
     assert "<b>finished</b> · 100% · 60 of 60 kimg" in text
+    assert "<span>time trained</span><b>2m 00s</b>" in text  # the sum over the ticks
     assert '<div class="verdict good"><b>G &amp; D are in balance' in text
     titles = [title.strip() for title in re.findall(r"<h3>([^<]+)", text)]
     assert {"Losses", "Scores", "Gradient norms", "diversity", "Speed", "Latest samples"} <= set(titles)
@@ -151,11 +159,29 @@ def test_is_written_at_pictures_and_now_and_then_at_ticks(tmp_path: Path, monkey
     assert written == [True, True, True, False]
 
 
+def test_is_not_written_more_often_than_it_is_worth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, written = [0.0], []
+
+    def write(folder: RunFolder, running: bool, title: str) -> None:
+        clock[0] += 1.0
+        written.append(clock[0])
+
+    monkeypatch.setattr("sparring.watch.report.write_report", write)
+    monkeypatch.setattr("sparring.watch.report.time.monotonic", lambda: clock[0])
+    report = Report(RunFolder(tmp_path))
+    report.start(0, 1000)
+    for clock[0] in (3.0, 5.0, 7.0):
+        report.picture(tmp_path / "x.png", 1)
+    for clock[0] in (20.9, 21.0, 40.0):
+        report.tick(Tick(1, 1000, 1, 1, 1))
+    assert written == [1.0, 22.0]  # a second's work waits for 20
+
+
 def test_strangers_words_are_escaped(tmp_path: Path) -> None:
     bad = "<script>alert(1)</script>\"'&"
     folder = fake_run(tmp_path, ticks=3, pictures=1)
     recipe = folder.read_recipe()
-    folder.write_recipe({**recipe, "family": bad, "data": {"source": bad}, bad: {bad: bad}})
+    folder.write_recipe({**recipe, "family": bad, "source": bad, bad: {bad: bad}})
     write_json(tmp_path / "env.json", {bad: bad})
     records = Records(folder)
     records.event("verdict", bad, severity=bad)
@@ -171,7 +197,7 @@ def test_an_empty_run_has_a_page_and_no_run_has_none(tmp_path: Path) -> None:
     folder.create()
     with pytest.raises(SparringError, match="not a run folder"):
         write_report(folder, running=True)
-    folder.write_recipe({"family": "dcgan", "data": "digits"})
+    folder.write_recipe({"family": "dcgan", "source": "digits"})
     (folder.root / "env.json").write_text("{half")
     text = write_report(folder, running=True).read_text(encoding="utf-8")
     assert "No verdict yet" in text

@@ -99,7 +99,9 @@ def test_plain_lines_of_a_resumed_run_begin_where_it_does() -> None:
     terminal.start(30_000, 60_000)
     terminal.tick(tick(30_600))
     terminal.tick(tick(36_000))
-    assert [line[:4] for line in file.getvalue().splitlines()[1:]] == [" 60%"]
+    terminal.tick(tick(60_032))  # the last batch reaches beyond the end
+    assert [line[:4] for line in file.getvalue().splitlines()[1:]] == [" 60%", "100%"]
+    assert "  0s left" in file.getvalue()
 
 
 def test_words() -> None:

@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from sparring.core.config import Data, Optim, Settings, Train, describe, merge, read_file, unflatten
+from sparring.core.config import Data, Optim, Settings, Train, build, describe, merge, read_file, unflatten
 from sparring.core.errors import SparringError, did_you_mean
 from sparring.core.recipe import GROUPS
 
@@ -43,12 +44,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         code = 130
     except BrokenPipeError:
         code = 0
+    except OSError as error:  # of a disk, a mount, a permission
+        code = complain(f"{error.filename or 'the system says'}: {error.strerror or error}")
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def complain(message: str) -> int:
     """One line, in red where there is colour."""
-    errors.print(f"[bold red]sparring:[/] {escape(' '.join(message.split()))}", soft_wrap=True)
+    errors.print(Text.assemble(("sparring:", "bold red"), " ", " ".join(message.split())), soft_wrap=True)
     return MISTAKE
 
 
@@ -135,7 +138,7 @@ def train(
     if session.cluster.leads:
         for reason in session.plan.reasons:
             console.print(f"  {escape(reason)}", style="dim")
-    ending, _ = session.play()
+    ending = session.play()
     root = session.folder.root
     if not session.cluster.leads:
         return 0 if ending == "finished" else STOPPED
@@ -201,10 +204,12 @@ def inspect(data: str) -> int:
     from sparring.tools.inspect import inspect as examine
     from sparring.tools.inspect import render
 
+    for group in set(said) - {"data"}:
+        raise SparringError(f"inspect takes --data settings only, not --{group}")
     with Bars() as progress:
-        report = examine(data, said, progress)
+        report = examine(data, build(Data, said.get("data", {}), "data"), progress)
     render(report, console)
-    return 0
+    return MISTAKE if report.refused else 0
 
 
 @app.command

@@ -7,6 +7,7 @@ family's own), ``optim`` (per player), ``train`` (the engine's). `build` refuses
 
 import dataclasses
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -83,6 +84,9 @@ class Train:
         for name in ("kimg", "batch", "microbatches"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        for name in ("ema_kimg", "ema_rampup", "clip_norm", "guard_limit", "tick_kimg", "picture_kimg", "save_kimg"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} cannot be negative, got {getattr(self, name)}")
         if self.batch % self.microbatches:
             raise ValueError(f"batch {self.batch} cannot be dealt in {self.microbatches} equal microbatches")
         if self.keep < 2:
@@ -147,9 +151,9 @@ def _convert(value: Any, kind: Any, where: str) -> Any:
     if kind in (int, float) and not isinstance(value, bool):
         try:
             number = float(value)
-            if kind is float or number == int(number):
+            if math.isfinite(number) and (kind is float or number == int(number)):
                 return kind(number) if kind is float else int(number)
-        except (TypeError, ValueError, OverflowError):
+        except (TypeError, ValueError):
             pass
         raise SparringError(f"{where} is a{' whole' if kind is int else ''} number; got '{value}'")
     if kind is str and isinstance(value, str):
@@ -211,8 +215,8 @@ def read_file(path: Path) -> Settings:
     """Read a settings file (TOML, JSON, or YAML where PyYAML is installed)."""
     if not path.is_file():
         raise SparringError(f"there is no settings file {path}")
-    text = path.read_text(encoding="utf-8")
     try:
+        text = path.read_text(encoding="utf-8")
         if path.suffix == ".toml":
             import tomllib
 
@@ -223,7 +227,7 @@ def read_file(path: Path) -> Settings:
             loaded = _read_yaml(text)
         else:
             raise SparringError(f"{path}: a settings file ends in .toml, .json or .yaml")
-    except ValueError as error:  # TOMLDecodeError and JSONDecodeError are ValueErrors
+    except (ValueError, OSError) as error:  # what TOML, JSON and UTF-8 raise are ValueErrors
         raise SparringError(f"{path}: {error}") from None
     if not isinstance(loaded, dict):
         raise SparringError(f"{path}: a settings file holds groups of settings (data, game, optim, train)")

@@ -5,10 +5,11 @@ recipe.json        what is trained on what, strict and versioned: an unknown key
 env.json           versions, device, seed of the process that trained
 log.jsonl          every logged number, a line per tick
 events.jsonl       verdicts, resumes, skipped steps, settings that changed
-samples/           what a person looks at: grids on fixed seeds, ``timelapse.gif``
+samples/           what a person looks at: grids on fixed seeds, ``reals.png``, ``timelapse.gif``
 report.html        one self-contained page
 model/             ``generator.safetensors`` + ``model.json``: loads without unpickling anything
 state/             full training states, newest few, checksummed
+tensorboard/       where ``--train.track`` names it; ``tracking.json`` holds other trackers' run names
 =================  ====================================================================================
 """
 
@@ -62,8 +63,8 @@ class RunFolder:
             raise SparringError(f"{self.root} is not a run folder: it has no recipe.json")
         try:
             recipe = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise SparringError(f"{path} is damaged: {error}") from None
+        except (OSError, ValueError) as error:
+            raise SparringError(f"{path} is damaged: {error}; put it back from a copy") from None
         version = recipe.pop("version", None) if isinstance(recipe, dict) else None
         if version != VERSION:
             raise SparringError(f"{path} has version {version}; this sparring reads version {VERSION}")
@@ -80,18 +81,22 @@ class RunFolder:
         Raises `SparringError` when a live process holds it.
         """
         path = self.root / ".lock"
-        with open(path, "a+", encoding="utf-8") as file:
+        with contextlib.ExitStack() as stack:
+            try:
+                file = stack.enter_context(open(path, "a+b", buffering=0))
+            except OSError as error:
+                raise SparringError(f"cannot write in the run folder {self.root}: {error.strerror}") from None
             try:
                 _lock(file.fileno())
             except OSError:
                 file.seek(0)
                 raise SparringError(
-                    f"{self.root} is being trained by another process ({file.read().strip() or 'unknown'}); "
+                    f"{self.root} is being trained by another process ({file.read().decode() or 'unknown'}); "
                     "wait for it, stop it, or train into another --run"
                 ) from None
-            file.truncate(0)
-            file.write(f"process {os.getpid()} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
-            file.flush()
+            with contextlib.suppress(OSError):  # a full disk: who holds it is a courtesy, the lock is held all the same
+                file.truncate(0)
+                file.write(f"process {os.getpid()} since {time.strftime('%Y-%m-%d %H:%M:%S')}".encode())
             yield
 
 

@@ -40,7 +40,15 @@ class Controller(ABC):
 
 @dataclass(frozen=True)
 class Tick:
-    """What is known at a tick."""
+    """What is known at a tick.
+
+    Attributes:
+        nimg, total_nimg: images shown so far, and at the run's end.
+        seconds: since the tick before.
+        images_per_second: over those seconds.
+        memory_mb: peak memory of this process, or of the device on CUDA, in MB.
+        terms: means since the tick before: ``D.discriminator/loss``, ``.../real_logits``, ``probe/diversity``.
+    """
 
     nimg: int
     total_nimg: int

@@ -1,5 +1,6 @@
 """What is trained on what: a source of data, a family, and settings in four groups."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,9 +28,11 @@ class Recipe:
     settings: Settings = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for group in self.settings:
+        for group, settings in self.settings.items():
             if group not in GROUPS:
                 raise SparringError(f"unknown group of settings '{group}'{did_you_mean(group, GROUPS)}")
+            if not isinstance(settings, Mapping):
+                raise SparringError(f"'{group}' is a group of settings, such as {group}.NAME; got {settings!r}")
 
     def with_settings(self, *layers: Settings) -> "Recipe":
         """The same recipe with more said; later layers win."""

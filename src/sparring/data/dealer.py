@@ -4,6 +4,7 @@ Position ``i`` is sample ``i % n`` of the permutation of epoch ``i // n``, which
 alone. What is dealt is a function of position, however many processes and workers there are.
 """
 
+import os
 import signal
 import warnings
 from collections import OrderedDict
@@ -191,7 +192,11 @@ def _as_it_is(piece: Any) -> Any:
 
 
 def _begin_worker(_: int) -> None:
-    """Ctrl-C and a polite kill are for the trainer, which ends its workers after saving."""
+    """Ctrl-C, or a polite kill of the whole group, is for the trainer, which ends its workers after saving.
+
+    So they leave its group. A kill sent by the trainer itself must go on working: its exit waits for them.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if hasattr(os, "setsid"):
+        os.setsid()
     warnings.simplefilter("ignore")  # decoders' warnings; every picture was looked at before

@@ -83,7 +83,7 @@ def _report(source: str, opened: Opened, settings: Data, refused: str) -> Report
     warnings = list(_warnings(duplicates, constant, len(good)))
     if data and (warning := labels_warning(data.spec)):
         warnings.insert(0, warning)
-    why = ()
+    why: tuple[str, ...] = ()
     if data:
         why = (
             f"size {scan.size[0]}x{scan.size[1]}: {scan.reason}",
@@ -125,15 +125,15 @@ def _warnings(duplicates: Sequence[Sequence[str]], constant: Sequence[str], good
     extra = sum(len(group) - 1 for group in duplicates)
     if extra:
         warnings.append(
-            f"{extra:,} of {good:,} pictures are exact copies of others: a GAN learns copies by heart sooner; remove them"
+            f"{extra:,} of {good:,} pictures are exact copies of others, which are soon known by heart; remove them"
         )
     if constant:
         warnings.append(
-            f"{len(constant):,} of {good:,} pictures are nearly one plain colour, such as {constant[0]}; see whether they "
-            "belong here"
+            f"{len(constant):,} of {good:,} pictures are nearly one plain colour, such as {constant[0]}; "
+            "see whether they belong here"
         )
     if 2 <= good < 500:
         warnings.append(
-            f"{good:,} pictures are few: a discriminator learns them by heart soon; expect copies unless training augments"
+            f"{good:,} pictures are few: a discriminator soon knows them by heart; expect copies without augmentation"
         )
     return warnings

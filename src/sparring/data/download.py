@@ -83,7 +83,7 @@ def _download(remote: Remote, target: Path, progress: Progress | None) -> None:
     )
 
 
-class _Local(Exception):  # noqa: N818 - a wrapper, not an error of its own
+class _Local(Exception):
     """Tells a full disk from a broken connection: both are OSErrors."""
 
     def __init__(self, error: OSError):

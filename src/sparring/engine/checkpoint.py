@@ -56,19 +56,28 @@ def save(root: Path, tensors: Mapping[str, Mapping[str, Tensor]], position: Mapp
 def load_newest(root: Path) -> Iterator[tuple[Tensors, dict[str, Any]] | str]:
     """Yield a sentence for each damaged state set aside, then ``(tensors, position)`` of the newest whole one, if any.
 
+    Where none is whole, none is moved: to ask again must not start afresh over what might still be mended.
+
     Raises `SparringError` for a state of another version, or when states exist and every one is damaged.
     """
-    states = _states(root)
-    for folder in states:
+    damaged: list[tuple[Path, Damaged]] = []
+    for folder in _states(root):
         try:
-            yield read(folder)
-            return
+            whole = read(folder)
         except Damaged as error:
-            aside = folder.with_name(f"damaged-{folder.name}-{os.getpid()}")
-            os.replace(folder, aside)
-            yield f"state {folder.name} is damaged ({error}); kept as {aside.name}; falling back to the one before"
-    if states:
-        raise SparringError(f"every state in {root} is damaged; nothing to resume from. Train into another --run")
+            damaged.append((folder, error))
+            continue
+        for bad, why in damaged:
+            aside = bad.with_name(f"damaged-{bad.name}-{os.getpid()}")
+            os.replace(bad, aside)
+            yield f"state {bad.name} is damaged ({why}); kept as {aside.name}; falling back to the one before"
+        yield whole
+        return
+    if damaged:
+        raise SparringError(
+            f"every state in {root} is damaged, the newest so: {damaged[0][1]}; "
+            "put one back from a copy, or train into another --run"
+        )
 
 
 def read(folder: Path) -> tuple[Tensors, dict[str, Any]]:
@@ -96,7 +105,10 @@ def read(folder: Path) -> tuple[Tensors, dict[str, Any]]:
 def clear_leftovers(root: Path) -> None:
     """Remove temporaries that a killed process left. Call it only while holding the run folder's lock."""
     for leftover in root.glob(".*.tmp"):
-        shutil.rmtree(leftover, ignore_errors=True)
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
 
 
 def _states(root: Path) -> list[Path]:

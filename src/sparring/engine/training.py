@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from sparring.core.errors import SparringError
 from sparring.core.folder import RunFolder
 from sparring.core.observer import Tick, Watcher
 from sparring.engine import checkpoint
@@ -22,18 +23,21 @@ from sparring.engine.loop import Engine
 Ending = Literal["finished", "stopped"]
 Draw = Callable[[Engine], Path]  # draws the fixed-seed samples, returns where the picture lies
 Publish = Callable[[Engine], None]  # writes the model for use after training
+Conclude = Callable[[Engine], None]  # judges a finished run while everybody still watches
 
 
 class Training:
     """Runs an engine to the end of its recipe inside a run folder."""
 
-    def __init__(self, engine: Engine, folder: RunFolder, watcher: Watcher, draw: Draw, publish: Publish):
+    def __init__(
+        self, engine: Engine, folder: RunFolder, watcher: Watcher, draw: Draw, publish: Publish, conclude: Conclude
+    ):
         self.engine, self.folder, self.watcher = engine, folder, watcher
-        self.draw, self.publish = draw, publish
+        self.draw, self.publish, self.conclude = draw, publish, conclude
         train = engine.train
-        self.tick_nimg = round(1000 * (train.tick_kimg or train.kimg / 100))
-        self.picture_nimg = round(1000 * (train.picture_kimg or train.kimg / 20))
-        self.save_nimg = round(1000 * (train.save_kimg or train.kimg / 10))
+        self.tick_nimg = max(1, round(1000 * (train.tick_kimg or train.kimg / 100)))
+        self.picture_nimg = max(1, round(1000 * (train.picture_kimg or train.kimg / 20)))
+        self.save_nimg = max(1, round(1000 * (train.save_kimg or train.kimg / 10)))
         self.rollbacks = 0
 
     # ------------------------------------------------------------------ start, run, end
@@ -41,7 +45,8 @@ class Training:
     def resume(self) -> bool:
         """Load the newest whole state; say what was damaged. False when there is none."""
         if self.leads:
-            checkpoint.clear_leftovers(self.folder.state)
+            for place in (self.folder.root, self.folder.model, self.folder.samples, self.folder.state):
+                checkpoint.clear_leftovers(place)
         self.engine.cluster.barrier()
         for found in checkpoint.load_newest(self.folder.state):
             if isinstance(found, str):
@@ -54,7 +59,8 @@ class Training:
     def run(self) -> Ending:
         """Train until the recipe's length or a signal; the state is saved either way.
 
-        Raises `NonFinite` when the guard stops the run; the states before stand.
+        Raises `NonFinite` when the guard stops the run, and `SparringError` when the last state could not be saved; the
+        states before stand.
         """
         engine, total = self.engine, self.engine.train.nimg
         with stop_signals() as stop:
@@ -74,11 +80,15 @@ class Training:
                 finished = engine.nimg >= total
                 if engine.nimg > self.mark[1]:
                     self._tick()
-                self._save()
-                if self.leads:
-                    if not stop.is_set():
-                        self._picture()
-                    self.publish(engine)
+                trouble = self._save()
+                if trouble:
+                    raise SparringError(
+                        f"the state at {engine.nimg / 1000:.3f} kimg was not saved: {trouble}; "
+                        f"the states before it stand in {self.folder.state}, and the same command goes on from them"
+                    )
+                if finished and self.leads:
+                    self._picture()
+                    self.conclude(engine)
                 return "finished" if finished else "stopped"
             finally:
                 self.watcher.finish()
@@ -138,21 +148,26 @@ class Training:
             except OSError as error:
                 self.event("picture failed", f"no picture was written: {error.strerror}")
 
-    def _save(self) -> None:
-        """Save the state and the model. A full disk costs this save, not the run: the states before stand."""
+    def _save(self) -> str:
+        """Save the state and the model, or return why not. A full disk costs this save, not the run: the states before
+        stand.
+        """
         engine = self.engine
         self.saved = (time.monotonic(), engine.nimg)
         if not self.leads:
-            return
+            return ""
         tensors, position = engine.state()
         if not all(bool(t.isfinite().all()) for t in floats(tensors)):
             self.event("not saved", "weights are not finite; the last good state is kept")
-            return
+            return "its weights are not finite"
         try:
             checkpoint.save(self.folder.state, tensors, position, engine.train.keep)
             self.publish(engine)
         except OSError as error:
-            self.event("not saved", f"the state could not be written ({error.strerror}); training goes on")
+            self.event("not saved", f"the state could not be written ({error.strerror}); the states before it stand")
+            return error.strerror or str(error)
+        self.rollbacks = 0  # the guard's patience is for rollbacks in a row
+        return ""
 
     def _roll_back(self, failure: NonFinite) -> None:
         """Return to the last state with other noise, where the guard says so and its patience lasts."""

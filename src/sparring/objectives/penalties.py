@@ -1,4 +1,4 @@
-"""Gradient penalties, in float32 whatever the networks run in.
+"""Gradient penalties, in float32 or better whatever the networks run in.
 
 Each squared norm is the sum over all dimensions of one sample but the batch, then the mean over the batch. A critic is
 handed over as a callable ``x -> logits``.
@@ -15,8 +15,9 @@ Critic = Callable[[Tensor], Tensor]
 def squared_gradient_norm(critic: Critic, points: Tensor) -> Tensor:
     """``||grad_x critic(x)||^2`` per sample, ``(n,)``, differentiable once more."""
     with torch.autocast(points.device.type, enabled=False):
-        points = points.detach().float().requires_grad_(True)
-        (gradient,) = torch.autograd.grad(critic(points).float().sum(), points, create_graph=True)
+        precise = torch.promote_types(points.dtype, torch.float32)
+        points = points.detach().to(precise).requires_grad_(True)
+        (gradient,) = torch.autograd.grad(critic(points).sum(), points, create_graph=True)
         return gradient.flatten(1).square().sum(1)
 
 

@@ -18,7 +18,7 @@ from sparring.core.game import Game
 from sparring.core.registry import load_family
 from sparring.core.spec import DataSpec
 from sparring.engine.loop import Engine
-from sparring.tools.plan import Plan
+from sparring.tools.plan import Plan, dry_game
 
 VERSION = 1
 WEIGHTS, CARD = "generator.safetensors", "model.json"
@@ -73,16 +73,23 @@ def load_model(folder: Path, family: str | None = None) -> tuple[Game, dict[str,
         raise SparringError(f"{folder} names the code '{name}'; if you trust it, say --family {name} yourself")
     cls = load_family(name)
     spec = build(DataSpec, card["spec"], f"{folder / CARD}: spec")
-    game = cls(spec, build(cls.config_class, card["game"], f"{folder / CARD}: game"))
+    config: Any = build(cls.config_class, card["game"], f"{folder / CARD}: game")
+    if cls.modality != spec.modality or (spec.modality == "image" and not image_like(spec)):
+        raise SparringError(f"{folder / CARD} is damaged: '{name}' makes no {spec.modality} of shape {spec.shape}")
     weights, nimg = read_weights(folder / WEIGHTS)
-    own = {key for key in game.state_dict() if key.startswith(tuple(f"{player}." for player in game.averaged()))}
-    if own != set(weights):
-        raise SparringError(f"{folder / WEIGHTS} does not hold the weights that {CARD} describes")
-    try:
-        game.load_state_dict(weights, strict=False)
-    except RuntimeError as error:
-        raise SparringError(f"{folder / WEIGHTS}: {str(error).splitlines()[-1].strip()}") from None
+    dry = dry_game(name, cls, spec, config)  # a card may ask for any amount of memory: compare before giving it
+    prefixes = tuple(f"{player}." for player in dry.averaged())
+    own = {key: value.shape for key, value in dry.state_dict().items() if key.startswith(prefixes)}
+    if own != {key: value.shape for key, value in weights.items()}:
+        raise SparringError(f"{folder / WEIGHTS} does not hold the weights that {CARD} describes; copy both again")
+    game = cls(spec, config)
+    game.load_state_dict(weights, strict=False)
     return game.eval().requires_grad_(False), {**card, "nimg": nimg}
+
+
+def image_like(spec: DataSpec) -> bool:
+    """Whether the shape is that of a picture."""
+    return len(spec.shape) == 3 and 1 <= spec.shape[0] <= 4 and min(spec.shape) >= 1
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -92,8 +99,11 @@ def read_card(folder: Path) -> dict[str, Any]:
         raise SparringError(f"{folder} holds no model: {CARD} is missing")
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
-        version, _ = card["version"], (card["family"], card["spec"], card["game"])
-    except (ValueError, KeyError, TypeError) as error:
+        version = card["version"]
+        for key, kind in (("family", str), ("spec", dict), ("game", dict)):
+            if not isinstance(card[key], kind):
+                raise ValueError(f"'{key}' is of the wrong kind")
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise SparringError(f"{path} is damaged: {error}") from None
     if version != VERSION:
         raise SparringError(f"{path} has version {version}; this sparring reads version {VERSION}")
@@ -110,6 +120,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], int]:
             weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
     except (safetensors.SafetensorError, OSError) as error:
         raise SparringError(f"{path} is not a whole safetensors file: {error}") from None
-    if metadata.get("sha256") != digest(weights):
+    nimg = metadata.get("nimg", "0")
+    if metadata.get("sha256") != digest(weights) or not nimg.isdecimal():
         raise SparringError(f"{path} is damaged: its checksum differs from the one it was written with")
-    return weights, int(metadata.get("nimg", "0"))
+    return weights, int(nimg)

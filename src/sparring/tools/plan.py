@@ -1,6 +1,7 @@
 """From what a person typed to everything a run needs, with reasons."""
 
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -93,10 +94,29 @@ def make_plan(recipe: Recipe, progress: Any = None, cluster: Cluster | None = No
     warning = labels_warning(spec) if cls.conditional(game) else None
     if warning:
         raise SparringError(f"game.conditional cannot be used here: {warning}")
-    with torch.device("meta"):
-        paper = cls(spec, game).optimisers()
-    optim = players_optim(paper, settings.get("optim", {}))
+    optim = players_optim(dry_game(family, cls, spec, game).optimisers(), settings.get("optim", {}))
     return Plan(recipe.source, family, data, game, optim, train, dataset, tuple(reasons))
+
+
+def dry_game(family: str, cls: type[Game], spec: DataSpec, config: Any) -> Game:
+    """The networks without memory for their weights: whether these settings build any at all, before a run begins."""
+    try:
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of layers without weights; they are refused below
+            game = cls(spec, config)
+    except (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError) as error:
+        raise SparringError(
+            f"family '{family}' cannot be built for {shape_of(spec)} with these --game settings: {first_line(error)}"
+        ) from None
+    for name, parameter in game.named_parameters():
+        if parameter.numel() == 0:
+            raise SparringError(f"family '{family}': these --game settings leave {name} without weights; raise them")
+    return game
+
+
+def first_line(error: Exception) -> str:
+    """What a library says, in one line."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def choose_family(spec: DataSpec) -> tuple[str, str]:
@@ -117,6 +137,9 @@ def shape_of(spec: DataSpec) -> str:
 
 def players_optim(paper: Mapping[str, Optim], given: Mapping[str, Any]) -> dict[str, Optim]:
     """Each player's optimiser: the paper's, then what is said for all (``optim.lr``), then for one (``optim.D.lr``)."""
+    for name in paper:
+        if not isinstance(given.get(name, {}), Mapping):
+            raise SparringError(f"'optim.{name}' is a group of settings; write optim.{name}.lr; got {given[name]!r}")
     common = {key: value for key, value in given.items() if key not in paper}
     for key, value in common.items():
         if isinstance(value, Mapping):
@@ -133,6 +156,7 @@ def resume_plan(folder: RunFolder, recipe: Recipe, progress: Any = None) -> tupl
     Raises `SparringError` when the run was started with something else that would bend its path.
     """
     saved = folder.read_recipe()
+    check_record(saved, folder)
     refuse_changes("source", saved["source"], recipe.source, folder)
     refuse_changes("family", saved["family"], recipe.family, folder)
     base = {group: saved[group] for group in GROUPS}
@@ -153,10 +177,24 @@ def resume_plan(folder: RunFolder, recipe: Recipe, progress: Any = None) -> tupl
     return plan, changes
 
 
+def check_record(saved: Mapping[str, Any], folder: RunFolder) -> None:
+    """Raise `SparringError` unless ``recipe.json`` holds just what `Plan.record` wrote."""
+    path = folder.root / "recipe.json"
+    texts, groups = ("source", "family", "fingerprint"), ("spec", *GROUPS)
+    for key in saved:
+        if key not in (*texts, *groups):
+            raise SparringError(f"{path}: unknown key '{key}'{did_you_mean(key, (*texts, *groups))}")
+    for key in (*texts, *groups):
+        if not isinstance(saved.get(key), str if key in texts else Mapping):
+            raise SparringError(f"{path} is damaged: '{key}' is missing or of the wrong kind; put it back from a copy")
+
+
 def spread_optim(settings: Settings, players: Mapping[str, Any]) -> Settings:
     """Write ``optim.lr`` as ``optim.G.lr`` and ``optim.D.lr``, as a kept recipe says it."""
     given = settings.get("optim", {})
     common = {key: value for key, value in given.items() if not isinstance(value, Mapping)}
+    if any(name in players for name in common):
+        return settings  # a player's name for a setting: `players_optim` refuses it
     spread = {name: merge(common, given.get(name, {})) for name in players}
     own = {key: value for key, value in given.items() if key not in common}
     return merge(settings, {"optim": None}, {"optim": merge(spread, own)}) if given else settings

@@ -1,5 +1,6 @@
 """Samples by seed: seed 7 is the same picture in any batch."""
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -24,9 +25,11 @@ def parse_seeds(text: str) -> Sequence[int]:
     parts: list[range] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()) or (dash and int(last) < int(first)):
+        last = last if dash else first
+        seeds = [int(seed) for seed in (first, last) if re.fullmatch("[0-9]{1,18}", seed)]  # they fit in 64 bits
+        if len(seeds) < 2 or seeds[1] < seeds[0]:
             raise SparringError(f"'{text}' are no seeds; write 7, or 0-63, or 1,5,10-12")
-        parts.append(range(int(first), int(last or first) + 1))
+        parts.append(range(seeds[0], seeds[1] + 1))
     return parts[0] if len(parts) == 1 else [seed for part in parts for seed in part]
 
 
@@ -37,7 +40,7 @@ def class_index(game: Game, wanted: str | int) -> int:
         raise SparringError("this run was not trained by class; train with --game.conditional to sample a class")
     if str(wanted) in names:
         return names.index(str(wanted))
-    if str(wanted).isdigit() and int(wanted) < len(names):
+    if str(wanted).isdecimal() and int(wanted) < len(names):
         return int(wanted)
     raise SparringError(f"there is no class '{wanted}'{did_you_mean(str(wanted), names)}")
 

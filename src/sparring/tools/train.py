@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from sparring.core.batch import Batch
+from sparring.core.batch import Batch, Dealer
 from sparring.core.cluster import Cluster
 from sparring.core.config import Settings
 from sparring.core.errors import SparringError
@@ -27,11 +27,11 @@ from sparring.tools.model import load_model, publish
 from sparring.tools.plan import Plan, make_plan, resume_plan
 from sparring.tools.run import Run
 from sparring.tools.sample import save_grid
-from sparring.tools.verdict import Verdict, judge, some_reals
+from sparring.tools.verdict import judge, some_reals
 from sparring.watch.crowd import Crowd
 from sparring.watch.pictures import Timelapse, grid_path
 from sparring.watch.records import Records
-from sparring.watch.report import Report, write_report
+from sparring.watch.report import Report
 from sparring.watch.terminal import Terminal
 from sparring.watch.trackers import make_tracker
 
@@ -77,62 +77,53 @@ class Session:
     def __init__(self, plan: Plan, folder: RunFolder, cluster: Cluster, changes: Sequence[str]):
         self.plan, self.folder, self.cluster, self.changes = plan, folder, cluster, changes
         self.device = choose_device(plan.train.device)
+        self.reals, _ = some_reals(plan.dataset, min(SHOWN, len(plan.dataset)))
 
-    def play(self, quiet: bool = False) -> tuple[Ending, Verdict | None]:
+    def play(self, quiet: bool = False) -> Ending:
         """Train to the recipe's end, or until a signal. Raises `SparringError` when the run cannot go on."""
+        plan = self.plan
         if self.cluster.leads:
             self.folder.create()
         self.cluster.barrier()
         with self._holding_the_folder(), torch.random.fork_rng(), _deterministic():
             if self.cluster.leads and not self.folder.exists:
-                self.folder.write_recipe(self.plan.record())
+                self.folder.write_recipe(plan.record())
             self.cluster.barrier()
-            crowd = Crowd(self._watchers(quiet) if self.cluster.leads else [])
+            self.watcher = Crowd(self._watchers(quiet) if self.cluster.leads else [])
             dealer = make_dealer(
-                self.plan.dataset,
-                seed=self.plan.train.seed,
-                stride=self.plan.train.batch,
+                plan.dataset,
+                seed=plan.train.seed,
+                stride=plan.train.batch,
                 device=self.device,
-                workers=self.plan.data.workers,
+                workers=plan.data.workers,
             )
             try:
-                engine = Engine(
-                    self.plan.make_game(),
-                    dealer,
-                    self.plan.train,
-                    self.plan.optim,
-                    self.device,
-                    self.cluster,
-                    probes=[Diversity()],
-                )
-                training = Training(engine, self.folder, crowd, self._draw, self._publish)
-                return self._run(training, crowd)
+                return self._play(dealer)
             finally:
                 dealer.close()
 
-    def _run(self, training: Training, crowd: Crowd) -> tuple[Ending, Verdict | None]:
-        engine = training.engine
+    def _play(self, dealer: Dealer) -> Ending:
+        plan = self.plan
+        probes = [Diversity()]
+        engine = Engine(plan.make_game(), dealer, plan.train, plan.optim, self.device, self.cluster, probes)
+        training = Training(engine, self.folder, self.watcher, self._draw, self._publish, self._judge)
         resumed = training.resume()
-        write_environment(self.folder, self.plan, self.device, self.cluster)
-        if resumed:
+        if self.cluster.leads:
+            write_environment(self.folder, plan, self.device, self.cluster)
+            save_grid(self.reals, self.folder.samples / "reals.png", plan.dataset.spec.modality)
+        if resumed and engine.nimg >= plan.train.nimg:
+            training.event("finished already", f"at {engine.nimg / 1000:.3f} kimg; to go on, raise --train.kimg")
+        elif resumed:
             training.event("resumed", f"at {engine.nimg / 1000:.3f} kimg")
         for change in self.changes:
             training.event("setting changed", change)
         try:
-            ending = training.run()
+            return training.run()
         except NonFinite as failure:
-            write_report(self.folder, running=False)
             raise SparringError(
                 f"{failure}; the states before it are kept in {self.folder.state}. Lower --optim.lr, clip with "
                 "--train.clip-norm 1, or let it --train.guard rollback"
             ) from None
-        verdict = None
-        if self.cluster.leads:
-            if ending == "finished":
-                verdict = judge(self._published_game(), self.plan.dataset)
-                crowd.event("verdict", verdict.message, severity=verdict.severity, nimg=engine.nimg)
-            write_report(self.folder, running=False)
-        return ending, verdict
 
     def _watchers(self, quiet: bool) -> list[Watcher]:
         record = self.plan.record()
@@ -154,9 +145,8 @@ class Session:
             samples = game.show(Batch.of_seeds(range(SHOWN), labels, engine.device)).float().cpu()
         for module, mode in modes:
             module.training = mode
-        reals, _ = some_reals(self.plan.dataset, min(SHOWN, len(self.plan.dataset)))
         for probe in engine.probes:
-            probe.see_samples(samples, reals)
+            probe.see_samples(samples, self.reals)
         path = grid_path(self.folder, engine.nimg)
         save_grid(samples, path, spec.modality)
         return path
@@ -164,9 +154,12 @@ class Session:
     def _publish(self, engine: Engine) -> None:
         publish(engine, self.plan, self.folder.model)
 
-    def _published_game(self) -> Any:
+    def _judge(self, engine: Engine) -> None:
+        """The closing verdict, on the model as everybody will load it."""
         family = self.plan.family if ":" in self.plan.family else None
-        return load_model(self.folder.model, family)[0].to(self.device)
+        game, _ = load_model(self.folder.model, family)
+        verdict = judge(game.to(self.device), self.plan.dataset)
+        self.watcher.event("verdict", verdict.message, severity=verdict.severity, nimg=engine.nimg)
 
     def _holding_the_folder(self) -> contextlib.AbstractContextManager[None]:
         return self.folder.locked() if self.cluster.leads else contextlib.nullcontext()
@@ -203,19 +196,17 @@ def write_environment(folder: RunFolder, plan: Plan, device: torch.device, clust
     """Keep what the numbers were made with."""
     import sparring
 
-    if cluster.leads:
-        versions = {"sparring": sparring.__version__, "torch": torch.__version__, "python": platform.python_version()}
-        write_json(
-            folder.root / "env.json",
-            {
-                **versions,
-                "platform": platform.platform(),
-                "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-                "threads": torch.get_num_threads(),
-                "processes": cluster.size,
-                "seed": plan.train.seed,
-            },
-        )
+    environment = {
+        "sparring": sparring.__version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "threads": torch.get_num_threads(),
+        "processes": cluster.size,
+        "seed": plan.train.seed,
+    }
+    write_json(folder.root / "env.json", environment)
 
 
 @contextlib.contextmanager

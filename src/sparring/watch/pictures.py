@@ -83,15 +83,13 @@ class Timelapse(Watcher):
         self.new, self.cost, self.made = 0, 0.0, -math.inf
 
     def start(self, nimg: int, total_nimg: int) -> None:
-        """Drop the grids of a future that was lost: the run that resumes draws its own."""
-        for at, path in grids(self.folder):
-            if at > nimg:
-                path.unlink(missing_ok=True)
+        self._drop_after(nimg)
 
     def tick(self, tick: Tick) -> None:
         pass
 
     def picture(self, path: Path, nimg: int) -> None:
+        self._drop_after(nimg)
         self.new += 1
         if self.new >= self.every and time.monotonic() - self.made >= 50 * self.cost:
             self._make()
@@ -99,6 +97,12 @@ class Timelapse(Watcher):
     def finish(self) -> None:
         if self.new:
             self._make()
+
+    def _drop_after(self, nimg: int) -> None:
+        """Drop the grids of a future that was lost: a run that is set back draws its own."""
+        for at, path in grids(self.folder):
+            if at > nimg:
+                path.unlink(missing_ok=True)
 
     def _make(self) -> None:
         begun = time.monotonic()

@@ -58,7 +58,7 @@ class Lines:
 
 
 class Records(Watcher):
-    """Writes the run's log and its events. A run that resumes drops the log of the future that it lost."""
+    """Writes the run's log and its events. A run that is set back drops the log of the future that it lost."""
 
     def __init__(self, folder: RunFolder):
         self.log, self.events = Lines(folder.log), Lines(folder.events)
@@ -70,11 +70,14 @@ class Records(Watcher):
         self.events.heal()
 
     def tick(self, tick: Tick) -> None:
+        if self.nimg is not None and tick.nimg <= self.nimg:  # rolled back while running
+            self.log.keep_until(tick.nimg - 1)
         self.nimg = tick.nimg
         self.log.append(
             {
                 "nimg": tick.nimg,
                 "kimg": tick.nimg / 1000,
+                "total_kimg": tick.total_nimg / 1000,
                 "seconds": round(tick.seconds, 3),
                 "images_per_second": round(tick.images_per_second, 3),
                 "memory_mb": round(tick.memory_mb, 1),

@@ -35,29 +35,36 @@ Record = Mapping[str, Any]
 class Report(Watcher):
     """Keeps ``report.html`` fresh: at each picture, at ticks when it is 20 s old, and at the end.
 
+    Where pictures come so fast that this would cost more than 5% of the time, it is written at a later tick.
     It reads what the others wrote, so it comes after `Records` in the crowd.
     """
 
     def __init__(self, folder: RunFolder, title: str = ""):
         self.folder, self.title = folder, title
-        self.written = -math.inf
+        self.written, self.cost = -math.inf, 0.0
+        self.undrawn = False  # a picture that the page does not show yet
 
     def start(self, nimg: int, total_nimg: int) -> None:
         self._write(running=True)
 
     def tick(self, tick: Tick) -> None:
-        if time.monotonic() - self.written >= TICK_SECONDS:
+        age = time.monotonic() - self.written
+        if age >= (20 * self.cost if self.undrawn else TICK_SECONDS):
             self._write(running=True)
 
     def picture(self, path: Path, nimg: int) -> None:
-        self._write(running=True)
+        self.undrawn = True
+        if time.monotonic() - self.written >= 20 * self.cost:
+            self._write(running=True)
 
     def finish(self) -> None:
         self._write(running=False)
 
     def _write(self, running: bool) -> None:
+        begun = time.monotonic()
         write_report(self.folder, running, self.title)
         self.written = time.monotonic()
+        self.cost, self.undrawn = self.written - begun, False
 
 
 def write_report(folder: RunFolder, running: bool, title: str = "") -> Path:
@@ -102,15 +109,12 @@ def _heading(recipe: Record) -> str:
 
 def _data_name(recipe: Record) -> str:
     """What the data is called: the last part of its path, or the name of built-in data."""
-    data = recipe.get("data")
-    if isinstance(data, Mapping):
-        data = next((data[key] for key in ("source", "path", "name", "folder", "root") if data.get(key)), "data")
-    return Path(str(data or "data")).name
+    return Path(str(recipe.get("source", ""))).name or "data"
 
 
 def _progress(recipe: Record, records: Sequence[Record], running: bool) -> str:
     shown = _value(records[-1], "nimg") if records else 0.0
-    total = _total(recipe)
+    total = _total(recipe, records)
     share = min(1.0, shown / total) if total else 0.0
     state = "training" if running else ("finished" if total and shown >= total else "stopped")
     at = f"{kimg(shown)} of {kimg(total)} kimg" if total else f"{kimg(shown)} kimg"
@@ -121,8 +125,10 @@ def _progress(recipe: Record, records: Sequence[Record], running: bool) -> str:
     )
 
 
-def _total(recipe: Record) -> float:
-    """Length of the run in images; 0 when the recipe does not say."""
+def _total(recipe: Record, records: Sequence[Record]) -> float:
+    """Length of the run in images, as the last tick knew it (a resume may change it), or the recipe; 0 if unknown."""
+    if records and _value(records[-1], "total_kimg"):
+        return _value(records[-1], "total_kimg") * 1000
     train = recipe.get("train")
     return _value(train, "kimg") * 1000 if isinstance(train, Mapping) else 0.0
 
@@ -135,8 +141,10 @@ def _verdict(events: Sequence[Record]) -> str:
             "Look at the samples: losses alone do not tell a good run from a dead one.</span></div>"
         )
     latest = verdicts[-1]
+    headline, stop, evidence = str(latest.get("message", "")).partition(". ")
     return (
-        f'<div class="verdict {_severity(latest)}"><b>{escape(str(latest.get("message", "")))}</b>'
+        f'<div class="verdict {_severity(latest)}"><b>{escape(headline + stop.strip())}</b>'
+        f"{f'<div>{escape(evidence)}</div>' if evidence else ''}"
         f'<span class="soft">the latest verdict{_where(latest, " · at ")}</span></div>'
     )
 
@@ -156,11 +164,11 @@ def _tiles(recipe: Record, records: Sequence[Record], running: bool) -> str:
     last = records[-1]
     tiles = {
         "images per second": f"{_value(last, 'images_per_second'):,.0f}",
-        "time trained": duration(_value(last, "seconds")),
+        "time trained": duration(sum(_value(record, "seconds") for record in records)),
         "memory": memory(_value(last, "memory_mb")),
     }
     if running:
-        left = _total(recipe) - _value(last, "nimg")
+        left = max(0.0, _total(recipe, records) - _value(last, "nimg"))
         tiles["time left"] = duration(left / max(_value(last, "images_per_second"), 1e-9))
     else:
         tiles["ticks"] = f"{len(records):,}"

@@ -65,7 +65,7 @@ class Terminal(Watcher):
     def event(self, kind: str, message: str, **details: Any) -> None:
         line = Text(printable(f"{kind}: {message}"), STYLES.get(str(details.get("severity")), ""))
         if self.live is None:
-            self._print(line.plain)
+            self._print(line)
         else:
             self.events = (*self.events, line)[-EVENTS_SHOWN:]
             self.live.refresh()
@@ -79,7 +79,7 @@ class Terminal(Watcher):
             live, self.live = self.live, None
             live.stop()
 
-    def _print(self, line: str) -> None:
+    def _print(self, line: str | Text) -> None:
         self.console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
     # ------------------------------------------------------------------ the live screen
@@ -103,7 +103,7 @@ class Terminal(Watcher):
         if self.last is not None:
             facts = [
                 f"{self.last.images_per_second:,.0f} img/s",
-                f"{duration(self.last.eta_seconds)} left",
+                f"{duration(max(0.0, self.last.eta_seconds))} left",
                 memory(self.last.memory_mb),
                 *facts,
             ]
@@ -146,7 +146,7 @@ def _plain_line(tick: Tick) -> str:
         f"{share:4.0%}",
         f"{kimg(tick.nimg)} of {kimg(tick.total_nimg)} kimg",
         f"{tick.images_per_second:,.0f} img/s",
-        f"{duration(tick.eta_seconds)} left",
+        f"{duration(max(0.0, tick.eta_seconds))} left",
         *(["losses " + ", ".join(losses)] if losses else []),
     ]
     return printable("  ".join(parts))
