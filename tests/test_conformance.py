@@ -111,7 +111,7 @@ def test_check_family_runs_them_all(monkeypatch):
     assert [getattr(cls, "__name__", cls) for cls in ran] == ["Criticised", "Criticised", "Vanilla", "Vanilla"]
 
 
-def test_float64_ends():
-    with conformance.float64():
+def test_default_dtype_ends():
+    with conformance.default_dtype(torch.float64):
         assert nn.Linear(1, 1).weight.dtype == torch.float64
     assert nn.Linear(1, 1).weight.dtype == torch.float32

@@ -217,7 +217,15 @@ def test_large_jpegs_shrink_to_their_mean_colour() -> None:
 
 
 def test_channels_that_hold_both() -> None:
-    assert [together(a, b) for a, b in ((1, 1), (1, 2), (1, 3), (2, 3), (3, 4), (2, 4), (1, 4))] == [1, 2, 3, 4, 4, 4, 4]
+    assert [together(a, b) for a, b in ((1, 1), (1, 2), (1, 3), (2, 3), (3, 4), (2, 4), (1, 4))] == [
+        1,
+        2,
+        3,
+        4,
+        4,
+        4,
+        4,
+    ]
 
 
 def test_to_channels_by_hand() -> None:

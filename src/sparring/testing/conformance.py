@@ -13,13 +13,15 @@ import inspect
 import math
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from sparring.core.batch import Batch, Outcome
+from sparring.core.cluster import Cluster
 from sparring.core.config import Train
 from sparring.core.game import Game, Turn
 from sparring.core.observer import Probe
@@ -28,11 +30,12 @@ from sparring.core.seeds import draw_labels
 from sparring.core.spec import DataSpec
 from sparring.engine import checkpoint
 from sparring.engine.loop import Engine, Move
-from sparring.testing.processes import two_processes
+from sparring.testing.processes import play_in_processes
 
 BATCH = 8
 STEPS = 4
 CPU = torch.device("cpu")
+TRAIN = Train(kimg=1, batch=BATCH)
 Check = Callable[[type[Game]], None]
 
 
@@ -58,11 +61,12 @@ def make_game(family: type[Game]) -> Game:
     return family(*family.tiny())
 
 
-def make_engine(family: type[Game], microbatches: int = 1, probes: tuple[Probe, ...] = ()) -> Engine:
+def make_engine(
+    family: type[Game], train: Train = TRAIN, cluster: Cluster | None = None, probes: Sequence[Probe] = ()
+) -> Engine:
     """An engine over the tiny game."""
     game = make_game(family)
-    train = Train(kimg=1, batch=BATCH, microbatches=microbatches)
-    return Engine(game, RandomDealer(game.spec), train, device=CPU, probes=probes)
+    return Engine(game, RandomDealer(game.spec), train, device=CPU, cluster=cluster, probes=probes)
 
 
 def seeds_batch(game: Game, seeds: list[int]) -> Batch:
@@ -72,13 +76,14 @@ def seeds_batch(game: Game, seeds: list[int]) -> Batch:
 
 
 @contextlib.contextmanager
-def float64() -> Iterator[None]:
-    """New tensors are float64 inside the block."""
-    torch.set_default_dtype(torch.float64)
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """New tensors have this type inside the block."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
     try:
         yield
     finally:
-        torch.set_default_dtype(torch.float32)
+        torch.set_default_dtype(before)
 
 
 def whole_state(engine: Engine) -> Iterator[tuple[str, Tensor]]:
@@ -197,7 +202,7 @@ def check_accumulation(family: type[Game]) -> None:
     if family.not_accumulable:
         return
     rows = torch.randn(BATCH, 1 << 14, generator=torch.Generator().manual_seed(5))
-    whole, dealt = make_engine(family), make_engine(family, microbatches=4)
+    whole, dealt = make_engine(family), make_engine(family, replace(TRAIN, microbatches=4))
     for engine in (whole, dealt):
         _noise_by_sample(engine, rows)
         engine.step()
@@ -238,11 +243,12 @@ def check_two_processes(family: type[Game]) -> None:
 
     In float64: Adam blows a gradient that is nothing but rounding (a bias before BatchNorm has one) up to full size.
     """
-    with float64():
-        alone = make_engine(family, microbatches=2)
+    train = replace(TRAIN, microbatches=2)
+    with default_dtype(torch.float64):
+        alone = make_engine(family, train)
         for _ in range(STEPS):
             alone.step()
-    for rank, state in enumerate(two_processes(family, STEPS)):
+    for rank, state in enumerate(play_in_processes(family, 2, STEPS, train, torch.float64)):
         for name, expected in whole_state(alone):
             close = torch.allclose(state[name], expected, rtol=1e-6, atol=1e-9)
             assert close, f"process {rank} of two ends with another {name} than one process alone"

@@ -1,4 +1,4 @@
-"""Playing a family in two real processes over gloo, for the conformance suite."""
+"""Playing a family in real processes over gloo, for the conformance suite."""
 
 import multiprocessing
 import tempfile
@@ -7,22 +7,28 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+import torch
+import torch.distributed as dist
 from torch import Tensor
 
+from sparring.core.cluster import Cluster
+from sparring.core.config import Train
 from sparring.core.game import Game
 
 
-def two_processes(family: type[Game], steps: int) -> list[dict[str, Tensor]]:
-    """Play ``steps`` on two processes with one microbatch each; return each process's whole state by name."""
+def play_in_processes(
+    family: type[Game], size: int, steps: int, train: Train, dtype: torch.dtype
+) -> list[dict[str, Tensor]]:
+    """Play ``steps`` of the tiny game on ``size`` processes; return each one's whole state by name."""
     context = multiprocessing.get_context(
         "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else None
     )
     with tempfile.TemporaryDirectory() as folder:
         context.set_forkserver_preload(["torch", "sparring.engine.loop"])
         ends, processes = [], []
-        for rank in range(2):
+        for rank in range(size):
             here, there = context.Pipe(duplex=False)
-            process = context.Process(target=_play, args=(family, steps, rank, folder, there))
+            process = context.Process(target=_play, args=(family, steps, train, dtype, rank, size, folder, there))
             process.start()
             there.close()
             ends.append(here)
@@ -32,7 +38,7 @@ def two_processes(family: type[Game], steps: int) -> list[dict[str, Tensor]]:
             process.join()
         for rank, answer in enumerate(answers):
             assert answer == "done", f"process {rank} failed: {answer}"
-        return [safetensors.torch.load_file(Path(folder) / f"{rank}.safetensors") for rank in range(2)]
+        return [safetensors.torch.load_file(Path(folder) / f"{rank}.safetensors") for rank in range(size)]
 
 
 def _receive(end: Connection) -> Any:
@@ -42,22 +48,23 @@ def _receive(end: Connection) -> Any:
         return "it died"
 
 
-def _play(family: type[Game], steps: int, rank: int, folder: str, answer: Connection) -> None:
-    import torch
-    import torch.distributed as dist
-
-    from sparring.core.cluster import Cluster
-    from sparring.core.config import Train
-    from sparring.engine.loop import Engine
+def _play(
+    family: type[Game],
+    steps: int,
+    train: Train,
+    dtype: torch.dtype,
+    rank: int,
+    size: int,
+    folder: str,
+    answer: Connection,
+) -> None:
     from sparring.testing import conformance
 
     torch.set_num_threads(1)
     try:
-        dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
-        with conformance.float64():
-            game = conformance.make_game(family)
-            train = Train(kimg=1, batch=conformance.BATCH, microbatches=2)
-            engine = Engine(game, conformance.RandomDealer(game.spec), train, cluster=Cluster(rank, 2))
+        dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=size)
+        with conformance.default_dtype(dtype):
+            engine = conformance.make_engine(family, train, Cluster(rank, size))
             for _ in range(steps):
                 engine.step()
         state = {name: tensor.detach().contiguous() for name, tensor in conformance.whole_state(engine)}

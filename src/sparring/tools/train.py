@@ -86,10 +86,10 @@ class Session:
             self.folder.create()
         self.cluster.barrier()
         with self._holding_the_folder(), torch.random.fork_rng(), _deterministic():
+            self.watcher = Crowd(self._watchers(quiet) if self.cluster.leads else [])
             if self.cluster.leads and not self.folder.exists:
                 self.folder.write_recipe(plan.record())
             self.cluster.barrier()
-            self.watcher = Crowd(self._watchers(quiet) if self.cluster.leads else [])
             dealer = make_dealer(
                 plan.dataset,
                 seed=plan.train.seed,
