@@ -150,9 +150,13 @@ def test_a_killed_worker_is_one_sentence(photos: Path) -> None:
     (child,) = multiprocessing.active_children()
     child.kill()
     child.join()
-    with pytest.raises(SparringError, match="a reading process died"):
+
+    def go_on() -> None:
         for first in range(8, 800, 8):
             stream.deal(first, 4)
+
+    with pytest.raises(SparringError, match="a reading process died"):
+        go_on()
     assert not multiprocessing.active_children()
 
 

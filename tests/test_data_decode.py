@@ -175,7 +175,7 @@ def test_sizes_asked_for() -> None:
     for wrong in ("big", "0", "7", "64x", "-8", "64x5000"):
         with pytest.raises(SparringError, match=r"data\.size"):
             parse(wrong)
-    with pytest.raises(SparringError, match="--data.size 8x8"):
+    with pytest.raises(SparringError, match=r"--data\.size 8x8"):
         choose({(4, 4): 3}, Data())
 
 

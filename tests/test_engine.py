@@ -55,7 +55,7 @@ def literal_loop(game, dealer, steps, batch, seed):
             (game.config.r1_every * penalty).backward()
             D_opt.step()
         G_opt.zero_grad()
-        game.loss.generator(game.D(fakes(), labels)).backward()
+        game.loss.generator(game.D(fakes(), labels), None).backward()
         G_opt.step()
 
 
@@ -272,7 +272,7 @@ def test_bf16_runs_networks_low_and_penalties_high():
     family = load_family("dcgan")
     engine = conformance.make_engine(family, Train(batch=8, precision="bf16"))
     types = []
-    engine.game.D.layers[0].register_forward_hook(lambda _m, _i, out: types.append(out.dtype))
+    engine.game.D.trunk.layers[0].register_forward_hook(lambda _m, _i, out: types.append(out.dtype))
     engine.step()
     assert types == [torch.bfloat16, torch.bfloat16, torch.float32, torch.bfloat16]
     assert all(p.dtype == torch.float32 for p in engine.game.parameters())

@@ -87,6 +87,8 @@ class Train:
         for name in ("ema_kimg", "ema_rampup", "clip_norm", "guard_limit", "tick_kimg", "picture_kimg", "save_kimg"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} cannot be negative, got {getattr(self, name)}")
+        if self.batch > 1 << 20:
+            raise ValueError(f"batch is at most 2^20 images, got {self.batch}")
         if not 0 <= self.seed < 1 << 63:
             raise ValueError(f"seed lies in 0 to 2^63 - 1, got {self.seed}")
         if self.batch % self.microbatches:

@@ -57,7 +57,8 @@ def read_npz(path: Path) -> Arrays:
     Raises `SparringError` listing what the file holds when none of it is a set of pictures.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: numpy leaves a file open that it cannot read.
+        with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
             shapes = {key: _shape(file, key) for key in file.files}
             fitting = [key for key, shape in shapes.items() if _axes(shape) is not None]
             known = [key for key in IMAGE_KEYS if key in fitting]
@@ -79,7 +80,8 @@ def read_npz(path: Path) -> Arrays:
 def read_npy(path: Path) -> Arrays:
     """A set of pictures in one ``.npy``."""
     try:
-        values = np.load(path, allow_pickle=False)
+        with open(path, "rb") as raw:
+            values = np.load(raw, allow_pickle=False)
     except _READ_ERRORS as error:
         raise SparringError(f"cannot read {path}: {_why(error)}") from None
     return from_values(values, None, None, str(path))

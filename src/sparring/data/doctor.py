@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sparring.core.config import Data
 from sparring.core.errors import SparringError
+from sparring.data.dataset import DataSet
 from sparring.data.labels import labels_warning
 from sparring.data.opening import DEFAULT, Opened, check, finish, read_through
 from sparring.data.parallel import Progress
@@ -36,6 +37,7 @@ class Report:
         warnings: what a person should look at.
         refused: why training is refused; empty when it is not.
         would: what would be trained, filled in by the tool that knows families.
+        data: the data set itself, where it can be trained on.
     """
 
     source: str
@@ -58,6 +60,7 @@ class Report:
     warnings: tuple[str, ...]
     refused: str = ""
     would: tuple[str, ...] = ()
+    data: DataSet | None = None
 
 
 def examine(source: str, settings: Data = DEFAULT, progress: Progress | None = None) -> Report:
@@ -109,6 +112,7 @@ def _report(source: str, opened: Opened, settings: Data, refused: str) -> Report
         notes=tuple(note for note in data.notes if note not in warnings) if data else (),
         warnings=tuple(warnings),
         refused=refused,
+        data=None if refused else data,
     )
 
 

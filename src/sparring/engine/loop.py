@@ -58,7 +58,8 @@ class Engine:
         nimg: images shown so far. One step shows ``train.batch`` times the largest ``times`` of its turns.
         steps: steps taken so far.
         salt: how often the run was rolled back; part of every seed, so that a rollback tries other noise.
-        skipped: turns in a row that were skipped because a gradient was not finite.
+        skipped: turns that were skipped, because a gradient was not finite, since the last step without any.
+        stumbles: those of them that nobody was told of yet.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Engine:
         self.probes, self.controllers = list(probes), list(controllers)
         self._check_buffers_of_controllers()
         self.nimg = self.steps = self.salt = self.skipped = 0
+        self.stumbles: list[NonFinite] = []
 
     # ------------------------------------------------------------------ one step
 
@@ -96,11 +98,14 @@ class Engine:
         due = [turn for turn in self.game.turns(self.nimg) if self.steps % turn.every == 0]
         shared = Shared(self.players, whole=self.microbatches == 1)
         dealt: dict[int, Deal] = {}
+        skipped = self.skipped
         for place, turn in enumerate(due):
             for repeat in range(turn.times):
                 if repeat not in dealt:
                     dealt[repeat] = self._deal(repeat)
                 self.play(Move(turn, place, repeat, dealt[repeat], shared, due[place + 1 :]))
+        if self.skipped == skipped:
+            self.skipped = 0
         shown = self.train.batch * max((turn.times for turn in due), default=1)
         self.nimg += shown
         self.steps += 1
@@ -134,8 +139,8 @@ class Engine:
             self.skipped += 1
             if self.train.guard != "skip" or self.skipped > self.train.guard_limit:
                 raise failure
+            self.stumbles.append(failure)
             return False
-        self.skipped = 0
         if self.train.clip_norm > 0:
             clip(parameters, norm, self.train.clip_norm)
         self.optimisers.schedule(turn.movers, self.nimg, self.train.nimg)

@@ -126,9 +126,11 @@ class Training:
         terms = self.engine.tally.read()
         for probe in self.engine.probes:
             terms.update(probe.report())
-        skipped = self.engine.skipped
-        if skipped:
-            self.event("skipped step", f"{skipped} turns in a row were skipped: their gradients were not finite")
+        stumbles, self.engine.stumbles = self.engine.stumbles, []
+        if stumbles:
+            self.event(
+                "skipped", f"{len(stumbles)} turns since the last tick were skipped, the last because {stumbles[-1]}"
+            )
         self.watcher.tick(
             Tick(
                 nimg=self.engine.nimg,
@@ -179,6 +181,7 @@ class Training:
         if not self.resume():
             raise failure
         self.engine.salt = salt
+        self.mark = (time.monotonic(), self.engine.nimg)
         self.event("rolled back", f"to {self.engine.nimg / 1000:.3f} kimg, with other noise from here on")
 
 

@@ -1,13 +1,14 @@
-"""Gradient penalties, in float32 or better whatever the networks run in.
+"""Penalties on D, in float32 or better whatever the networks run in.
 
-Each squared norm is the sum over all dimensions of one sample but the batch, then the mean over the batch. A critic is
-handed over as a callable ``x -> logits``.
+Each squared gradient norm is the sum over all dimensions of one sample but the batch, then the mean over the batch. A
+critic is handed over as a callable ``x -> logits``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import relu
 
 Critic = Callable[[Tensor], Tensor]
 
@@ -21,6 +22,73 @@ def squared_gradient_norm(critic: Critic, points: Tensor) -> Tensor:
         return gradient.flatten(1).square().sum(1)
 
 
+def gradient_norm(critic: Critic, points: Tensor) -> Tensor:
+    """``||grad_x critic(x)||`` per sample, ``(n,)``. The root's slope at 0 is infinite: 1e-12 keeps it finite."""
+    return (squared_gradient_norm(critic, points) + 1e-12).sqrt()
+
+
 def r1(critic: Critic, real: Tensor, gamma: float) -> Tensor:
     """gamma/2 * E ||grad D(x)||^2 on reals (Mescheder et al. 2018, eq. 9), with the half."""
     return gamma / 2 * squared_gradient_norm(critic, real).mean()
+
+
+def r2(critic: Critic, fake: Tensor, gamma: float) -> Tensor:
+    """gamma/2 * E ||grad D(G(z))||^2 on fakes (Mescheder et al. 2018, eq. 10), with the half."""
+    return gamma / 2 * squared_gradient_norm(critic, fake).mean()
+
+
+def wgan_gp(critic: Critic, real: Tensor, fake: Tensor, mix: Tensor, weight: float = 10.0) -> Tensor:
+    """weight * E (||grad D(u)|| - 1)^2 at u = mix x + (1 - mix) G(z) (Gulrajani et al. 2017, eq. 3).
+
+    ``mix`` is uniform in [0, 1), one number per sample: ``batch.uniform(1, 1, 1)`` for pictures.
+    """
+    if mix.numel() != len(real):
+        raise ValueError(f"mix holds one number per sample, {len(real)} of them; got {tuple(mix.shape)}")
+    between = mix * real.detach() + (1 - mix) * fake.detach()
+    return weight * (gradient_norm(critic, between) - 1).square().mean()
+
+
+def dragan(critic: Critic, real: Tensor, noise: Tensor, mix: Tensor, weight: float = 10.0) -> Tensor:
+    """weight * E (||grad D(x + mix d)|| - 1)^2, d = std(batch)/2 * noise (Kodali et al. 2017, sec. 2.3).
+
+    ``noise`` is uniform in [0, 1) for each value, ``mix`` likewise for each sample; the noise is one-sided, and the
+    deviation one number for the whole batch, as in the authors' code.
+    """
+    near = real.detach() + mix * real.detach().std() / 2 * noise
+    return weight * (gradient_norm(critic, near) - 1).square().mean()
+
+
+def lecam(real_logits: Tensor, fake_logits: Tensor, real_anchor: Tensor, fake_anchor: Tensor) -> Tensor:
+    """E relu(r - a_F)^2 + E relu(a_R - f)^2 (Tseng et al. 2021, eq. 4, one-sided as in the authors' code).
+
+    The anchors are moving averages of D's mean logits on reals (a_R) and fakes (a_F), with no gradient.
+    """
+    above = relu(real_logits - fake_anchor.detach()).square().mean()
+    return above + relu(real_anchor.detach() - fake_logits).square().mean()
+
+
+def consistency(logits: Tensor, augmented_logits: Tensor) -> Tensor:
+    """E (D(x) - D(T(x)))^2 (Zhang et al. 2020, eq. 2); for balanced consistency, add the same on fakes."""
+    if logits.shape != augmented_logits.shape:
+        raise ValueError(f"logits {tuple(logits.shape)} and augmented logits {tuple(augmented_logits.shape)} differ")
+    return (logits - augmented_logits).square().mean()
+
+
+def orthogonal(weights: Iterable[Tensor]) -> Tensor:
+    """Sum of ||W W^T - its diagonal||^2 over weights seen as (out, rest) (Brock et al. 2019, eq. 3)."""
+    total: Tensor | None = None
+    for weight in weights:
+        rows = weight.flatten(1)
+        gram = rows @ rows.T
+        off_diagonal = (gram - gram.diagonal().diag_embed()).square().sum()
+        total = off_diagonal if total is None else total + off_diagonal
+    if total is None:
+        raise ValueError("no weights to make orthogonal")
+    return total
+
+
+@torch.no_grad()
+def clip_weights(critic: nn.Module, limit: float) -> None:
+    """Clamp every parameter to [-limit, limit] (Arjovsky et al. 2017, algorithm 1, line 7). Call it before the loss."""
+    for parameter in critic.parameters():
+        parameter.clamp_(-limit, limit)

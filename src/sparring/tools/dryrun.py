@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sparring.core.config import plain
-from sparring.tools.plan import images_per_second, shape_of
+from sparring.tools.plan import duration, images_per_second, shape_of
 from sparring.tools.train import Session
 
 
@@ -43,11 +43,3 @@ def render(session: Session, console: Console) -> None:
     console.print(players)
     for reason in plan.reasons:
         console.print(f"  {reason}", style="dim", markup=False)
-
-
-def duration(seconds: float) -> str:
-    """``2 min``, ``3.4 h``."""
-    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
-        if seconds >= 1.5 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} s"

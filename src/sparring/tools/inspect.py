@@ -1,23 +1,42 @@
 """``sparring inspect``: the data doctor, and how its report looks in a terminal."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sparring.core.config import Data
+from sparring.core.config import Data, plain
+from sparring.core.recipe import Recipe
 from sparring.data.doctor import Report, examine
 from sparring.data.opening import DEFAULT
 from sparring.data.parallel import Progress
 from sparring.data.pixels import NAMES
+from sparring.engine.precision import choose_device
+from sparring.tools.plan import duration, images_per_second, make_plan
 
 LINES = 8  # of a long list that are shown
 
 
 def inspect(source: str, settings: Data = DEFAULT, progress: Progress | None = None) -> Report:
-    """Examine ``source``. Raises `SparringError` where there is nothing to report on."""
-    return examine(source, settings, progress)
+    """Examine ``source``, and time a few steps of what would be trained on it.
+
+    Raises `SparringError` where there is nothing to report on.
+    """
+    report = examine(source, settings, progress)
+    if report.data is None:
+        return report
+    plan = make_plan(Recipe(source, settings={"data": plain(settings)}), dataset=report.data)
+    speed = images_per_second(plan, choose_device(plan.train.device))
+    return replace(
+        report,
+        would=(
+            f"`sparring train {source}` would train {plan.family} for {plan.train.kimg:g} kimg "
+            f"({plan.train.nimg / max(len(report.data), 1):.0f} passes): about {duration(plan.train.nimg / speed)} here, "
+            f"at {speed:,.0f} img/s (measured just now)",
+        ),
+    )
 
 
 def render(report: Report, console: Console) -> None:

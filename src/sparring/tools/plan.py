@@ -64,13 +64,15 @@ class Plan:
         }
 
 
-def make_plan(recipe: Recipe, progress: Any = None, cluster: Cluster | None = None) -> Plan:
-    """Open the data, choose what is not said, and check all of it.
+def make_plan(
+    recipe: Recipe, progress: Any = None, cluster: Cluster | None = None, dataset: DataSet | None = None
+) -> Plan:
+    """Open the data (unless it is open), choose what is not said, and check all of it.
 
     Raises `SparringError` for anything a person can mend.
     """
     data = build(Data, recipe.part("data"), "data")
-    dataset = open_data(recipe.source, data, progress)
+    dataset = dataset or open_data(recipe.source, data, progress)
     spec = dataset.spec
     reasons = list(dataset.notes)
     family = recipe.family
@@ -229,3 +231,11 @@ def images_per_second(plan: Plan, device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return (engine.nimg - shown) / (time.perf_counter() - start)
+
+
+def duration(seconds: float) -> str:
+    """``40 s``, ``2 min``, ``3.4 h``."""
+    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"

@@ -85,7 +85,7 @@ class Session:
         if self.cluster.leads:
             self.folder.create()
         self.cluster.barrier()
-        with self._holding_the_folder(), torch.random.fork_rng(), _deterministic():
+        with self._holding_the_folder(), torch.random.fork_rng(), _deterministic(), _memory_named():
             self.watcher = Crowd(self._watchers(quiet) if self.cluster.leads else [])
             if self.cluster.leads and not self.folder.exists:
                 self.folder.write_recipe(plan.record())
@@ -115,6 +115,9 @@ class Session:
             training.event("finished already", f"at {engine.nimg / 1000:.3f} kimg; to go on, raise --train.kimg")
         elif resumed:
             training.event("resumed", f"at {engine.nimg / 1000:.3f} kimg")
+        elif self.cluster.leads:  # a person was told already; the record says it too
+            for reason in plan.reasons:
+                Records(self.folder).event("plan", reason, nimg=0)
         for change in self.changes:
             training.event("setting changed", change)
         try:
@@ -207,6 +210,20 @@ def write_environment(folder: RunFolder, plan: Plan, device: torch.device, clust
         "seed": plan.train.seed,
     }
     write_json(folder.root / "env.json", environment)
+
+
+@contextlib.contextmanager
+def _memory_named() -> Iterator[None]:
+    """Running out of memory is a person's to mend. Raises `SparringError` in place of what torch raises then."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is a RuntimeError; the CPU's is nothing else
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error):
+            raise SparringError(
+                f"memory ran out ({str(error).splitlines()[0] if str(error) else 'MemoryError'}); begin another --run "
+                "with a smaller --train.batch, more --train.microbatches or a smaller network"
+            ) from None
+        raise
 
 
 @contextlib.contextmanager

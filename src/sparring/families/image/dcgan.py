@@ -10,12 +10,9 @@ Departures from the paper, each undone by a setting: D carries no BatchNorm but 
 scores it by projection in D (Miyato and Koyama 2018).
 """
 
-import math
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from sparring.core.batch import Batch, Outcome
@@ -23,8 +20,11 @@ from sparring.core.config import Optim, Settings, setting
 from sparring.core.errors import SparringError
 from sparring.core.game import Game, Turn
 from sparring.core.spec import DataSpec
-from sparring.objectives.adversarial import LOSSES
+from sparring.nn.dcgan import DCDiscriminator, DCGenerator
+from sparring.objectives.adversarial import choose
 from sparring.objectives.penalties import r1
+
+REFUSED = [("wasserstein", "it needs a critic of bounded slope; --family wgan_gp has one")]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Config:
 
     z_dim: int = setting(100, "size of the latent")
     width: int = setting(64, "channels of the finest hidden layer; doubled with each coarser one")
-    loss: Literal["non_saturating", "minimax"] = setting("non_saturating", "adversarial loss")
+    loss: str = setting("non_saturating", "adversarial loss; any but wasserstein")
     r1_gamma: float = setting(0.5, "strength of the R1 penalty, gamma/2 ||grad D(x)||^2; 0: none")
     r1_every: int = setting(16, "steps from one R1 turn to the next; each counts so many times")
     discriminator_norm: Literal["none", "batch"] = setting("none", "normalisation in D; the paper has batch")
@@ -52,9 +52,9 @@ class DCGAN(Game):
         if config.conditional and len(spec.classes) < 2:
             raise SparringError("game.conditional needs data with at least two classes, and this data has none")
         classes = len(spec.classes) if config.conditional else 0
-        self.loss = LOSSES[config.loss]
-        self.G = Generator(spec.shape, config, classes)
-        self.D = Discriminator(spec.shape, config, classes)
+        self.loss = choose(config.loss, REFUSED)
+        self.G = DCGenerator(spec.shape, config.z_dim, config.width, classes, config.embed_dim)
+        self.D = DCDiscriminator(spec.shape, config.width, config.discriminator_norm, classes)
 
     def players(self) -> dict[str, nn.Module]:
         return {"G": self.G, "D": self.D}
@@ -82,7 +82,9 @@ class DCGAN(Game):
     def generator(self, batch: Batch) -> Outcome:
         fake = batch.share("G", self.fakes)
         fake_logits = self.D(fake, batch.labels)
-        return Outcome(self.loss.generator(fake_logits), fake_logits=fake_logits, fake=fake)
+        real_logits = self.D(batch.real, batch.labels) if self.loss.relativistic else None
+        loss = self.loss.generator(fake_logits, real_logits)
+        return Outcome(loss, real_logits=real_logits, fake_logits=fake_logits, fake=fake)
 
     def sample(self, batch: Batch) -> Tensor:
         return self.fakes(batch)
@@ -102,80 +104,3 @@ class DCGAN(Game):
     @classmethod
     def defaults(cls, spec: DataSpec) -> Settings:
         return {}
-
-
-def stages(height: int, width: int) -> int:
-    """How often a picture is halved: until its shorter side is 4 to 7, but twice at least, or D would be shallow."""
-    return max(2, int(math.log2(min(height, width) / 4)))
-
-
-class Generator(nn.Module):
-    """z (and a class) to a picture: a linear layer to the coarsest grid, then 4x4 transposed convolutions."""
-
-    def __init__(self, shape: tuple[int, ...], config: Config, classes: int):
-        super().__init__()
-        channels, self.height, self.width = shape
-        depth = stages(self.height, self.width)
-        grid = (math.ceil(self.height / 2**depth), math.ceil(self.width / 2**depth))
-        widths = [config.width * 2**level for level in reversed(range(depth))]
-        self.embed = nn.Embedding(classes, config.embed_dim) if classes else None
-        layers: list[nn.Module] = [
-            # On a 1x1 latent the paper's first 4x4 transposed convolution is this linear layer.
-            nn.Linear(config.z_dim + (config.embed_dim if classes else 0), widths[0] * grid[0] * grid[1], bias=False),
-            nn.Unflatten(1, (widths[0], *grid)),
-            nn.BatchNorm2d(widths[0]),
-            nn.ReLU(),
-        ]
-        for before, after in pairwise(widths):
-            layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
-        layers += [nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1, bias=False), nn.Tanh()]
-        self.layers = nn.Sequential(*layers)
-        self.apply(initialise)
-
-    def forward(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        if self.embed is not None:
-            z = torch.cat([z, self.embed(labels)], dim=1)
-        image: Tensor = self.layers(z)
-        top, left = (image.shape[2] - self.height) // 2, (image.shape[3] - self.width) // 2
-        return image[:, :, top : top + self.height, left : left + self.width]
-
-
-class Discriminator(nn.Module):
-    """A picture (and a class) to one logit: 4x4 convolutions of stride 2, then one over the whole grid."""
-
-    def __init__(self, shape: tuple[int, ...], config: Config, classes: int):
-        super().__init__()
-        channels, height, width = shape
-        depth = stages(height, width)
-        widths = [config.width * 2**level for level in range(depth)]
-        layers: list[nn.Module] = []
-        for level, (before, after) in enumerate(pairwise([channels, *widths])):
-            layers += [nn.Conv2d(before, after, 4, 2, 1, bias=False)]
-            layers += [nn.BatchNorm2d(after)] if config.discriminator_norm == "batch" and level > 0 else []
-            layers += [nn.LeakyReLU(0.2)]
-        self.layers = nn.Sequential(*layers)
-        grid = (height // 2**depth, width // 2**depth)
-        self.head = nn.Conv2d(widths[-1], 1, grid, bias=False)
-        # Projection: f(x, y) = psi(phi(x)) + <embed(y), phi(x)>, phi summed over the grid.
-        self.embed = nn.Embedding(classes, widths[-1]) if classes else None
-        if config.discriminator_norm == "batch":
-            self.apply(initialise)
-        else:  # nothing rescales what 0.02 would shrink with every layer: keep each layer's variance (He et al. 2015)
-            for layer in self.layers:
-                if isinstance(layer, nn.Conv2d):
-                    nn.init.kaiming_normal_(layer.weight, 0.2)
-
-    def forward(self, image: Tensor, labels: Tensor | None) -> Tensor:
-        features = self.layers(image)
-        logits: Tensor = self.head(features).flatten(1)
-        if self.embed is not None:
-            logits = logits + (features.sum((2, 3)) * self.embed(labels)).sum(1, keepdim=True)
-        return logits
-
-
-def initialise(module: nn.Module) -> None:
-    """Convolutions and the linear layer N(0, 0.02), BatchNorm's scale N(1, 0.02) (the paper's sec. 4)."""
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding):
-        nn.init.normal_(module.weight, 0.0, 0.02)
-    elif isinstance(module, nn.BatchNorm2d):
-        nn.init.normal_(module.weight, 1.0, 0.02)

@@ -94,7 +94,7 @@ class Tutorial(Game):
     def generator(self, batch: Batch) -> Outcome:
         fake = batch.share("G", self.fakes)
         fake_logits = self.D(fake)
-        return Outcome(non_saturating.generator(fake_logits), fake_logits=fake_logits, fake=fake)
+        return Outcome(non_saturating.generator(fake_logits, None), fake_logits=fake_logits, fake=fake)
 
     def sample(self, batch: Batch) -> Tensor:
         return self.fakes(batch)

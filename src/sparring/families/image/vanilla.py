@@ -11,7 +11,6 @@ Departures: leaky ReLU networks and Adam in place of maxout and SGD with momentu
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 from torch import Tensor, nn
 
@@ -19,7 +18,9 @@ from sparring.core.batch import Batch, Outcome
 from sparring.core.config import Settings, setting
 from sparring.core.game import Game, Turn
 from sparring.core.spec import DataSpec
-from sparring.objectives.adversarial import LOSSES
+from sparring.objectives.adversarial import choose
+
+REFUSED = [("wasserstein", "it needs a critic of bounded slope; --family wgan_gp has one")]
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Config:
 
     z_dim: int = setting(64, "size of the latent")
     width: int = setting(256, "units of a hidden layer")
-    loss: Literal["non_saturating", "minimax"] = setting("non_saturating", "adversarial loss")
+    loss: str = setting("non_saturating", "adversarial loss; minimax is the paper's equation 1; any but wasserstein")
 
 
 class Vanilla(Game):
@@ -39,7 +40,7 @@ class Vanilla(Game):
     def __init__(self, spec: DataSpec, config: Config):
         super().__init__(spec, config)
         size, width = math.prod(spec.shape), config.width
-        self.loss = LOSSES[config.loss]
+        self.loss = choose(config.loss, REFUSED)
         self.G = nn.Sequential(
             nn.Linear(config.z_dim, width),
             nn.LeakyReLU(0.2),
@@ -76,7 +77,9 @@ class Vanilla(Game):
     def generator(self, batch: Batch) -> Outcome:
         fake = batch.share("G", self.fakes)
         fake_logits = self.D(fake)
-        return Outcome(self.loss.generator(fake_logits), fake_logits=fake_logits, fake=fake)
+        real_logits = self.D(batch.real) if self.loss.relativistic else None
+        loss = self.loss.generator(fake_logits, real_logits)
+        return Outcome(loss, real_logits=real_logits, fake_logits=fake_logits, fake=fake)
 
     def sample(self, batch: Batch) -> Tensor:
         return self.fakes(batch)
