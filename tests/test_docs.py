@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from sparring import cli
 from sparring.core import config, registry
 from sparring.core.config import Data, Optim, Train, build, describe, flatten, plain, unflatten
 from sparring.core.game import Game
 from sparring.core.recipe import GROUPS
+from sparring.objectives.adversarial import LOSSES
 from sparring.testing import CHECKS
 from sparring.testing.conformance import make_engine, make_game
 from sparring.tools.plan import players_optim
@@ -29,7 +29,7 @@ from sparring.tools.plan import players_optim
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "sparring"
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
-FENCE = re.compile(r"^(?P<mark>(?:<!--.*-->\n)?)```(?P<info>[^\n`]*)\n(?P<body>.*?)^```$", re.M | re.S)
+FENCE = re.compile(r"^(?P<mark>(?:<!--[^\n]*-->\n)?)```(?P<info>[^\n`]*)\n(?P<body>.*?)^```$", re.M | re.S)
 TABLE = re.compile(r"(<!-- table: (?P<what>[\w. -]+) -->\n)(?P<rows>.*?)(<!-- end -->)", re.S)
 LINK = re.compile(r"\]\((?P<target>[^()\s]+)\)")
 FAMILIES = sorted(name for name, family in registry.families().items() if family.kind != "plug-in")
@@ -246,6 +246,12 @@ def test_every_family_has_its_page(name: str) -> None:
     assert f"({name}.md)" in (ROOT / "docs" / "families" / "index.md").read_text(encoding="utf-8")
 
 
+def test_every_loss_is_explained() -> None:
+    text = (ROOT / "docs" / "families" / "index.md").read_text(encoding="utf-8")
+    for name in LOSSES:
+        assert f"| `{name}` |" in text, f"families/index.md does not explain the loss {name}"
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_logged_quantity_is_explained(name: str) -> None:
     engine = make_engine(registry.load_family(name))
@@ -262,12 +268,10 @@ def test_every_logged_quantity_is_explained(name: str) -> None:
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty folder to run a page's code in; what the code imported from there is forgotten."""
-    before, path, threads = set(sys.modules), list(sys.path), torch.get_num_threads()
+    before, path = set(sys.modules), list(sys.path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    torch.set_num_threads(1)
     yield tmp_path
-    torch.set_num_threads(threads)
     sys.path[:] = path
     for name in set(sys.modules) - before:
         if str(getattr(sys.modules[name], "__file__", "") or "").startswith(str(tmp_path)):

@@ -3,13 +3,16 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
 from sparring.core.batch import Batch, Outcome
 from sparring.core.config import Optim, Settings
 from sparring.core.spec import DataSpec
+
+if TYPE_CHECKING:
+    from sparring.core.observer import Controller
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,10 @@ class Game(nn.Module, ABC):
     def optimisers(self) -> dict[str, Optim]:
         """The paper's optimiser for each player."""
         return {name: Optim() for name in self.players()}
+
+    def controllers(self) -> "list[Controller]":
+        """Who writes buffers of this game while it is played, such as ADA's p."""
+        return []
 
     @classmethod
     def defaults(cls, spec: DataSpec) -> Settings:

@@ -86,7 +86,7 @@ class Engine:
         self.average = Average(averaged, train.ema_kimg, train.ema_rampup)
         self.buffers = Buffers(game, self.microbatches, self.cluster)
         self.tally = Tally()
-        self.probes, self.controllers = list(probes), list(controllers)
+        self.probes, self.controllers = list(probes), [*game.controllers(), *controllers]
         self._check_buffers_of_controllers()
         self.nimg = self.steps = self.salt = self.skipped = 0
         self.stumbles: list[NonFinite] = []

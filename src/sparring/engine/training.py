@@ -148,7 +148,7 @@ class Training:
             try:
                 self.watcher.picture(self.draw(self.engine), self.engine.nimg)
             except OSError as error:
-                self.event("picture failed", f"no picture was written: {error.strerror}")
+                self.event("picture failed", f"no picture was written: {error.strerror or error}")
 
     def _save(self) -> str:
         """Save the state and the model, or return why not. A full disk costs this save, not the run: the states before

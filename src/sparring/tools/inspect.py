@@ -29,12 +29,12 @@ def inspect(source: str, settings: Data = DEFAULT, progress: Progress | None = N
         return report
     plan = make_plan(Recipe(source, settings={"data": plain(settings)}), dataset=report.data)
     speed = images_per_second(plan, choose_device(plan.train.device))
+    passes = plan.train.nimg / len(report.data)
     return replace(
         report,
         would=(
-            f"`sparring train {source}` would train {plan.family} for {plan.train.kimg:g} kimg "
-            f"({plan.train.nimg / max(len(report.data), 1):.0f} passes): about {duration(plan.train.nimg / speed)} here, "
-            f"at {speed:,.0f} img/s (measured just now)",
+            f"`sparring train {source}` would train {plan.family} for {plan.train.kimg:g} kimg ({passes:.0f} passes): "
+            f"about {duration(plan.train.nimg / speed)} here, at {speed:,.0f} img/s (measured just now)",
         ),
     )
 

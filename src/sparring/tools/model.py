@@ -40,8 +40,9 @@ def publish(engine: Engine, plan: Plan, folder: Path) -> None:
             for key, value in engine.game.state_dict().items()
             if key.startswith(prefixes)
         }
-    metadata = {"nimg": str(engine.nimg), "sha256": digest(weights)}
-    write_atomic(folder / WEIGHTS, safetensors.torch.save(weights, metadata))
+    origin = json.dumps({"nimg": engine.nimg, "sha256": digest(weights)})
+    # One entry only: safetensors writes several in an order of its own, and equal weights would not be equal files.
+    write_atomic(folder / WEIGHTS, safetensors.torch.save(weights, {"sparring": origin}))
 
 
 def digest(weights: Mapping[str, Tensor]) -> str:
@@ -116,11 +117,12 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], int]:
         raise SparringError(f"{path} is missing")
     try:
         with safetensors.safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
+            origin = json.loads((file.metadata() or {}).get("sparring", "null"))
             weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
-    except (safetensors.SafetensorError, OSError) as error:
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise SparringError(f"{path} is not a whole safetensors file: {error}") from None
-    nimg = metadata.get("nimg", "0")
-    if metadata.get("sha256") != digest(weights) or not nimg.isdecimal():
+    if not isinstance(origin, dict) or not isinstance(origin.get("nimg"), int):
+        raise SparringError(f"{path} was not written by sparring, or is damaged: it does not say where it comes from")
+    if origin.get("sha256") != digest(weights):
         raise SparringError(f"{path} is damaged: its checksum differs from the one it was written with")
-    return weights, int(nimg)
+    return weights, origin["nimg"]

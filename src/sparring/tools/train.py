@@ -85,7 +85,7 @@ class Session:
         if self.cluster.leads:
             self.folder.create()
         self.cluster.barrier()
-        with self._holding_the_folder(), torch.random.fork_rng(), _deterministic(), _memory_named():
+        with self._holding_the_folder(), torch.random.fork_rng(), _deterministic(), _troubles_named(self.folder):
             self.watcher = Crowd(self._watchers(quiet) if self.cluster.leads else [])
             if self.cluster.leads and not self.folder.exists:
                 self.folder.write_recipe(plan.record())
@@ -213,10 +213,16 @@ def write_environment(folder: RunFolder, plan: Plan, device: torch.device, clust
 
 
 @contextlib.contextmanager
-def _memory_named() -> Iterator[None]:
-    """Running out of memory is a person's to mend. Raises `SparringError` in place of what torch raises then."""
+def _troubles_named(folder: RunFolder) -> Iterator[None]:
+    """Running out of memory or disk is a person's to mend: raises `SparringError` in place of what is raised then."""
     try:
         yield
+    except OSError as error:
+        what = f"{error.filename}: " if error.filename else ""
+        raise SparringError(
+            f"{folder.root} cannot go on: {what}{error.strerror or error}; what was saved before stands, and the same "
+            "command goes on from it once that is mended"
+        ) from None
     except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is a RuntimeError; the CPU's is nothing else
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error):
             raise SparringError(
