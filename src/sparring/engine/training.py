@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from sparring.core.errors import SparringError
 from sparring.core.errors import SparringError
 from sparring.core.folder import RunFolder
 from sparring.core.observer import Tick, Watcher
@@ -52,9 +53,19 @@ class Training:
             if isinstance(found, str):
                 self.event("damaged state", found)
             else:
-                self.engine.load(*found)
+                self._load(*found)
                 return True
         return False
+
+    def _load(self, tensors: checkpoint.Tensors, position: dict[str, Any]) -> None:
+        try:
+            self.engine.load(tensors, position)
+        except (RuntimeError, KeyError, AttributeError, ValueError) as error:
+            first = str(error).strip().splitlines()[0]
+            raise SparringError(
+                f"the state in {self.folder.state} does not fit these networks ({type(error).__name__}: {first}); "
+                "it was written by another version of the family. Train into another --run"
+            ) from None
 
     def run(self) -> Ending:
         """Train until the recipe's length or a signal; the state is saved either way.

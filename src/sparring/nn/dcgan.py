@@ -63,7 +63,8 @@ class DCTrunk(nn.Module):
     Args:
         shape: of a picture, ``(channels, height, width)``; other planes may be stacked onto its channels.
         width: channels of the finest layer, doubled with each coarser one.
-        norm: ``batch`` is the paper's; ``none`` suits a gradient penalty, and takes another initialisation.
+        norm: ``batch`` is the paper's; ``none`` suits a gradient penalty. Without BatchNorm the convolutions take biases
+            (a D without any gives every grey picture the logit 0) and another initialisation.
     """
 
     def __init__(self, shape: tuple[int, ...], width: int, norm: Literal["none", "batch"]):
@@ -74,7 +75,7 @@ class DCTrunk(nn.Module):
         self.features, self.grid = widths[-1], (height // 2**depth, breadth // 2**depth)
         layers: list[nn.Module] = []
         for level, (before, after) in enumerate(pairwise([channels, *widths])):
-            layers += [nn.Conv2d(before, after, 4, 2, 1, bias=False)]
+            layers += [nn.Conv2d(before, after, 4, 2, 1, bias=norm == "none")]
             layers += [nn.BatchNorm2d(after)] if norm == "batch" and level > 0 else []
             layers += [nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers)
@@ -82,8 +83,9 @@ class DCTrunk(nn.Module):
             self.apply(initialise)
         else:  # nothing rescales what 0.02 would shrink with every layer: keep each layer's variance (He et al. 2015)
             for layer in self.layers:
-                if isinstance(layer, nn.Conv2d):
+                if isinstance(layer, nn.Conv2d) and layer.bias is not None:
                     nn.init.kaiming_normal_(layer.weight, 0.2)
+                    nn.init.zeros_(layer.bias)
 
     def forward(self, image: Tensor) -> Tensor:
         features: Tensor = self.layers(image)
@@ -99,7 +101,7 @@ class DCDiscriminator(nn.Module):
     def __init__(self, shape: tuple[int, ...], width: int, norm: Literal["none", "batch"] = "none", classes: int = 0):
         super().__init__()
         self.trunk = DCTrunk(shape, width, norm)
-        self.head = nn.Conv2d(self.trunk.features, 1, self.trunk.grid, bias=False)
+        self.head = nn.Conv2d(self.trunk.features, 1, self.trunk.grid, bias=norm == "none")
         self.embed = nn.Embedding(classes, self.trunk.features) if classes else None
         if norm == "batch":
             self.head.apply(initialise)

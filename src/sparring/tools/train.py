@@ -76,6 +76,11 @@ class Session:
 
     def __init__(self, plan: Plan, folder: RunFolder, cluster: Cluster, changes: Sequence[str]):
         self.plan, self.folder, self.cluster, self.changes = plan, folder, cluster, changes
+        if plan.train.microbatches % cluster.size:
+            raise SparringError(
+                f"{plan.train.microbatches} microbatches cannot be dealt evenly to {cluster.size} processes; start as "
+                "many processes as divide them, or train into another --run with other --train.microbatches"
+            )
         self.device = choose_device(plan.train.device)
         self.reals, _ = some_reals(plan.dataset, min(SHOWN, len(plan.dataset)))
 
