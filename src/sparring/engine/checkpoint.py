@@ -12,7 +12,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
+import safetensors
+from safetensors.torch import load as from_bytes
+from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from sparring.core.errors import SparringError
@@ -37,7 +39,7 @@ def save(root: Path, tensors: Mapping[str, Mapping[str, Tensor]], position: Mapp
     temporary = root / f".{final.name}.{os.getpid()}.tmp"
     try:
         temporary.mkdir(parents=True)
-        files = {f"{name}.safetensors": safetensors.torch.save(_contiguous(group)) for name, group in tensors.items()}
+        files = {f"{name}.safetensors": to_bytes(_contiguous(group)) for name, group in tensors.items()}
         files["position.json"] = json.dumps(dict(position)).encode()
         for name, data in files.items():
             write_synced(temporary / name, data)
@@ -96,7 +98,7 @@ def read(folder: Path) -> tuple[Tensors, dict[str, Any]]:
             raise Damaged(f"{name} has another checksum than it was written with")
     try:
         names = sorted(name for name in digests if name.endswith(".safetensors"))
-        tensors = {Path(name).stem: safetensors.torch.load((folder / name).read_bytes()) for name in names}
+        tensors = {Path(name).stem: from_bytes((folder / name).read_bytes()) for name in names}
         return tensors, json.loads((folder / "position.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, safetensors.SafetensorError) as error:
         raise Damaged(str(error)) from None
