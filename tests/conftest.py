@@ -212,4 +212,3 @@ def fill(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], FullDisk]:
         return disk
 
     return start
-

@@ -202,3 +202,18 @@ def test_batches_are_copies(photos: Path) -> None:
     before = data.get([0])[0].clone()
     deal.deal(0, 8)[0].zero_()  # what a trainer does to its batch does not reach the data
     assert torch.equal(data.get([0])[0], before)
+
+
+def test_flips_are_a_function_of_position_and_mirror_half(photos: Path) -> None:
+    data = open_data(str(photos))
+    plain, flipped = (
+        make_dealer(data, seed=1, stride=8, device=torch.device("cpu"), flip=flip) for flip in (False, True)
+    )
+    real, _ = plain.deal(0, 200)
+    mirrored, _ = flipped.deal(0, 200)
+    same = (real == mirrored).flatten(1).all(1)
+    turned = (real.flip(3) == mirrored).flatten(1).all(1)
+    assert bool((same | turned).all())
+    assert 60 < int(turned.sum()) < 140
+    again, _ = flipped.deal(64, 8)
+    assert torch.equal(again, mirrored[64:72])

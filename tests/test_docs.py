@@ -3,26 +3,24 @@
 Tables of settings are generated. ``python tests/test_docs.py`` writes them into the pages; the tests only compare.
 """
 
-import contextlib
 import importlib
 import inspect
-import io
 import re
 import shlex
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from sparring import cli
 from sparring.core import config, registry
 from sparring.core.config import Data, Optim, Train, build, describe, flatten, plain, unflatten
 from sparring.core.game import Game
 from sparring.core.recipe import GROUPS
+from sparring.core.spec import DataSpec
 from sparring.objectives.adversarial import LOSSES
-from sparring.testing import CHECKS
 from sparring.testing.conformance import make_engine, make_game
 from sparring.tools.plan import players_optim
 
@@ -66,9 +64,22 @@ def rows_of_optimisers(family: type[Game]) -> list[str]:
     return rows
 
 
+def rows_of_sizes(family: type[Game], shape: str) -> list[str]:
+    """One line per player: how many parameters it has for pictures of ``3x64x64``."""
+    ten = tuple("0123456789")  # for a family that must have classes
+    spec = DataSpec("image", tuple(map(int, shape.split("x"))), ten, (1,) * 10, 10)
+    with torch.device("meta"):
+        players = family(spec, family.config_class()).players()
+    counts = {name: sum(p.numel() for p in player.parameters()) for name, player in players.items()}
+    return [f"| parameters for {shape} | |", "|---|---|", *(f"| `{name}` | {n:,} |" for name, n in counts.items())]
+
+
 def table(what: str) -> str:
-    """The table called ``data``, ``train``, ``optim``, ``game FAMILY`` or ``optim FAMILY``."""
+    """The table called ``data``, ``train``, ``optim``, ``game FAMILY``, ``optim FAMILY`` or ``size FAMILY 3x64x64``."""
     group, _, family = what.partition(" ")
+    if group == "size":
+        name, _, shape = family.partition(" ")
+        return "\n".join(rows_of_sizes(registry.load_family(name), shape)) + "\n"
     if not family:
         return "\n".join(rows_of(group, {"data": Data, "train": Train, "optim": Optim}[group])) + "\n"
     cls = registry.load_family(family)
@@ -106,7 +117,7 @@ def commands_of(page: Path) -> list[str]:
     for block in FENCE.finditer(text):
         if block["info"].strip() in ("bash", "sh", "console"):
             for line in block["body"].replace("\\\n", " ").splitlines():
-                start = re.match(r"(?:\$ )?(?:torchrun .*? -- )?(?=sparring )", line)
+                start = re.match(r"(?:\$ )?(?:torchrun .*? --\s+)?(?=sparring )", line)
                 if start:
                     found.append(line[start.end() :])
     found += re.findall(r"`(sparring [^`]*)`", FENCE.sub("", text))
@@ -260,53 +271,6 @@ def test_every_logged_quantity_is_explained(name: str) -> None:
     text = (ROOT / "docs" / "families" / f"{name}.md").read_text(encoding="utf-8")
     for quantity in engine.tally.read():
         assert f"`{quantity}`" in text, f"{name}.md does not explain {quantity}"
-
-
-# ---------------------------------------------------------------------- code that runs
-
-
-@pytest.fixture
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty folder to run a page's code in; what the code imported from there is forgotten."""
-    before, path = set(sys.modules), list(sys.path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    yield tmp_path
-    sys.path[:] = path
-    for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", "") or "").startswith(str(tmp_path)):
-            del sys.modules[name]
-
-
-@pytest.mark.parametrize("page", pages_with(r"^<!-- runnable -->$"), ids=name_of)
-def test_runnable_code_runs(page: Path, workplace: Path) -> None:
-    """The runnable blocks of a page run in order, in one namespace, beside the files that the page shows."""
-    write_files(page, workplace)
-    names: dict[str, Any] = {"__name__": "page"}
-    for block in FENCE.finditer(page.read_text(encoding="utf-8")):
-        if "runnable" in block["mark"]:
-            with contextlib.redirect_stdout(io.StringIO()):
-                exec(compile(block["body"], name_of(page), "exec"), names)
-
-
-def write_files(page: Path, folder: Path) -> None:
-    """Write the blocks that have a title into files of that name."""
-    for block in FENCE.finditer(page.read_text(encoding="utf-8")):
-        title = re.search(r'title="([\w.]+)"', block["info"])
-        if title:
-            (folder / title[1]).write_text(block["body"], encoding="utf-8")
-
-
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_the_family_that_the_documentation_writes(check: Callable[[type[Game]], None], workplace: Path) -> None:
-    write_files(ROOT / "docs" / "write-a-family.md", workplace)
-    check(registry.load_family("my_lsgan:LSGAN"))
-
-
-def test_the_example_test_file_is_whole(workplace: Path) -> None:
-    write_files(ROOT / "docs" / "write-a-family.md", workplace)
-    found = importlib.import_module("test_my_lsgan")
-    assert found.test_my_lsgan.pytestmark[0].args[1] == CHECKS
 
 
 if __name__ == "__main__":

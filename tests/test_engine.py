@@ -328,7 +328,7 @@ class Raise(Controller):
     def buffers(self, game):
         return ("p",)
 
-    def act(self, game, turn, outcome, nimg):
+    def act(self, game, turn, measured, nimg):
         if "D" in turn.movers:
             game.p.add_(0.01)
 

@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 import torch
-from conftest import TINY, contents, outcome, states, stop_at, told, write_pictures
 
+from conftest import TINY, contents, outcome, states, stop_at, told, write_pictures
 from sparring.core.config import Train
 from sparring.core.registry import load_family
 from sparring.engine.loop import Engine
@@ -44,7 +44,7 @@ def test_the_run_alone_is_enough_to_go_on(sparring, run, finished):
 
 
 def test_cut_off_again_and_again(sparring, tmp_path, finished):
-    for nimg in (1, 65, 600, 700, 1999):
+    for nimg in (1, 65, 600, 700, 1900):
         with stop_at(nimg):
             answer = sparring(*TINY, "--run", tmp_path / "run")
         assert answer.code == 75, answer
@@ -55,7 +55,16 @@ def test_cut_off_again_and_again(sparring, tmp_path, finished):
 
 def test_a_whole_family_with_batchnorm_and_lazy_turns(sparring, tmp_path):
     line = ("train", "digits", "--family", "dcgan", "--game.width", "4", "--game.r1-every", "3", "--game.conditional")
-    line += ("--train.kimg", "1", "--train.picture-kimg", "9", "--optim.schedule", "linear", "--train.microbatches", "2")
+    line += (
+        "--train.kimg",
+        "1",
+        "--train.picture-kimg",
+        "9",
+        "--optim.schedule",
+        "linear",
+        "--train.microbatches",
+        "2",
+    )
     assert sparring(*line, "--run", tmp_path / "straight").code == 0
     with stop_at(700):
         assert sparring(*line, "--run", tmp_path / "cut").code == 75
@@ -361,4 +370,3 @@ def test_the_guard_s_patience_is_kept():
     engine.skipped = 2
     other.load(*engine.state())
     assert other.skipped == 2
-

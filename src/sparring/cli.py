@@ -95,6 +95,7 @@ def train(
     run: Path | None = None,
     recipe: str = "",
     config: Path | None = None,
+    start_from: Annotated[Path | None, Parameter(name="--from")] = None,
     dry_run: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Train a generator, or go on with one: the same line again resumes.
@@ -113,6 +114,8 @@ def train(
         Begin from a recipe (see `sparring recipes`).
     config
         A settings file (TOML, JSON or YAML); options win over it.
+    start_from
+        Another run whose weights a new run begins with, where they fit.
     dry_run
         Print the plan and the schedule, train nothing.
     """
@@ -129,7 +132,7 @@ def train(
             raise SparringError(f"{config}: unknown group '{group}'{did_you_mean(group, GROUPS)}")
     chosen = Recipe(data or base.source, family or base.family, base.settings)
     with Bars() as progress:
-        session = open_session(chosen, settings, run, progress)
+        session = open_session(chosen, settings, run, progress, start_from=start_from)
     if dry_run:
         from sparring.tools.dryrun import render
 
@@ -158,6 +161,7 @@ def sample(
     out: Path = Path("out"),
     label: Annotated[str | None, Parameter(name=["--class", "--label"])] = None,
     kind: Annotated[Literal["files", "grid", "npz"], Parameter(name="--as")] = "files",
+    truncation: float | None = None,
     family: str | None = None,
     device: str = "auto",
 ) -> int:
@@ -175,6 +179,8 @@ def sample(
         A class by name or number, for a run trained by class.
     kind
         One PNG per seed, one grid, or one npz.
+    truncation
+        How close to the typical to stay, such as 0.7: less varied, fewer failures. For families that truncate.
     family
         Needed only for code outside the registry: my.module:MyGAN.
     device
@@ -186,7 +192,7 @@ def sample(
     chosen = parse_seeds(seeds)
     loaded = load(run, family, device)
     with Bars() as progress:
-        for done in sample_to(loaded.game, chosen, out, kind, label):
+        for done in sample_to(loaded.game, chosen, out, kind, label, truncation):
             progress("samples", done, len(chosen))
     console.print(f"{len(chosen):,} samples in {out}")
     return 0

@@ -26,12 +26,15 @@ class Batch:
         labels: int64 ``(n,)``, or None where the data has none. Fakes are made and judged with the same labels.
         nimg: images shown before this step.
         random: where its random numbers come from.
+        truncation: how close to the typical samples are to keep, for families with `Game.truncates`, which say how;
+            None: the whole distribution.
     """
 
     real: Tensor
     labels: Tensor | None
     nimg: int
     random: Noise
+    truncation: float | None = None
     _share: Share = _make_afresh
 
     @property
@@ -56,11 +59,13 @@ class Batch:
         return self._share(self, player, make)
 
     @staticmethod
-    def of_seeds(seeds: Sequence[int], labels: Tensor | None, device: torch.device) -> "Batch":
+    def of_seeds(
+        seeds: Sequence[int], labels: Tensor | None, device: torch.device, truncation: float | None = None
+    ) -> "Batch":
         """A batch to sample from: no reals, one noise generator per seed."""
         if labels is not None:
             labels = labels.to(device)
-        return Batch(torch.empty(len(seeds), 0, device=device), labels, 0, SeedNoise(seeds, device))
+        return Batch(torch.empty(len(seeds), 0, device=device), labels, 0, SeedNoise(seeds, device), truncation)
 
 
 @dataclass

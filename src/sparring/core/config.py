@@ -30,15 +30,18 @@ def setting(default: Any, help: str) -> Any:
 class Optim:
     """How one player is moved."""
 
-    name: Literal["adam", "sgd"] = setting("adam", "optimiser")
+    name: Literal["adam", "rmsprop", "sgd"] = setting("adam", "optimiser")
     lr: float = setting(2e-4, "learning rate")
-    betas: tuple[float, float] = setting((0.5, 0.999), "Adam's decay rates")
-    eps: float = setting(1e-8, "Adam's epsilon")
-    momentum: float = setting(0.0, "SGD's momentum")
+    betas: tuple[float, float] = setting((0.5, 0.999), "Adam's decay rates; RMSprop takes the second")
+    eps: float = setting(1e-8, "Adam's and RMSprop's epsilon")
+    momentum: float = setting(0.0, "SGD's and RMSprop's momentum")
     weight_decay: float = setting(0.0, "L2 penalty")
     schedule: Literal["constant", "linear", "cosine"] = setting("constant", "learning rate after the warm-up")
     warmup_kimg: float = setting(0.0, "linear warm-up from 0, in thousands of images shown")
     decay_from_kimg: float = setting(0.0, "where a linear or cosine schedule begins to fall to 0 at the run's end")
+    burn_in_kimg: float = setting(0.0, "kimg over which the two below are reached along half a cosine, then kept")
+    end_lr: float = setting(0.0, "learning rate from the end of the burn-in; 0: lr")
+    end_beta2: float = setting(0.0, "Adam's second decay rate from the end of the burn-in; 0: the one in betas")
 
     def __post_init__(self) -> None:
         if self.lr <= 0:
@@ -53,6 +56,7 @@ class Data:
     fit: Literal["crop", "pad", "stretch"] = setting("crop", "how a picture of another shape is brought to that size")
     channels: Literal["auto", "1", "2", "3", "4"] = setting("auto", "1 grey, 2 grey+alpha, 3 RGB, 4 RGBA")
     labels: Literal["auto", "none"] = setting("auto", "none ignores classes that the data has")
+    flip: bool = setting(False, "mirror pictures left to right in half of their showings; not for digits or text")
     store: Literal["auto", "memory", "stream"] = setting("auto", "keep decoded pixels in memory, or read as needed")
     workers: int = setting(2, "reading processes when streaming; 0 reads in the training process")
     max_bad: float = setting(0.01, "share of unreadable files above which training is refused")

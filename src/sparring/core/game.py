@@ -59,6 +59,8 @@ class Game(nn.Module, ABC):
     config_class: ClassVar[type] = NoSettings
     # Why k microbatches are not exactly one large batch, e.g. "BatchNorm: statistics are per microbatch".
     not_accumulable: ClassVar[str | None] = None
+    # Whether `sample` heeds ``batch.truncation``: less varied, more typical samples.
+    truncates: ClassVar[bool] = False
 
     def __init__(self, spec: DataSpec, config: Any):
         super().__init__()

@@ -27,15 +27,33 @@ class Probe(ABC):
 
 
 class Controller(ABC):
-    """Acts after a turn by writing buffers of the game that it declares; they are saved with the weights."""
+    """Acts after a turn by writing what it declares of the game, buffers as a rule; they are saved with the weights."""
 
     @abstractmethod
     def buffers(self, game: Game) -> tuple[str, ...]:
         """Names (as in ``game.named_buffers()``) of what this controller writes. The engine checks that they exist."""
 
+    def parameters(self, game: Game) -> tuple[str, ...]:
+        """Names (as in ``game.named_parameters()``) of weights that it writes, such as a critic's that it clips.
+
+        For what no loss can say: a projection that follows the optimiser's step. It writes them after turns in which
+        their player moved, and at no other time.
+        """
+        return ()
+
+    def measure(self, turn: Turn, outcome: Outcome) -> Tensor | None:
+        """What `act` needs to know of one microbatch; summed over all microbatches of the turn, on all processes.
+
+        Whether it is None may depend on the turn alone. Must not read a number off the device.
+        """
+        return None
+
     @abstractmethod
-    def act(self, game: Game, turn: Turn, outcome: Outcome, nimg: int) -> None:
-        """Called once after each turn has stepped, the same on every process."""
+    def act(self, game: Game, turn: Turn, measured: Tensor | None, nimg: int) -> None:
+        """Called once after each turn has stepped, with the sum of what was measured: the same on every process.
+
+        ``nimg`` is the images shown before this step.
+        """
 
 
 @dataclass(frozen=True)

@@ -29,31 +29,41 @@ class Order:
 
     def __init__(self, count: int, seed: int):
         self.count, self.seed = count, seed
-        self._epochs: OrderedDict[int, Tensor] = OrderedDict()
+        self._epochs: OrderedDict[int, tuple[Tensor, Tensor]] = OrderedDict()
 
     def indices(self, first: int, count: int) -> Tensor:
         """Sample numbers int64 ``(count,)`` at positions ``first`` to ``first + count``."""
+        return self._read(first, count, 0)
+
+    def coins(self, first: int, count: int) -> Tensor:
+        """A fair coin for each position, bool ``(count,)``: whether its picture is mirrored, where that is asked for."""
+        return self._read(first, count, 1)
+
+    def _read(self, first: int, count: int, column: int) -> Tensor:
         if first < 0 or count < 1:
             raise ValueError(f"cannot deal {count} samples from position {first}")
         pieces, position, last = [], first, first + count
         while position < last:
             epoch, start = divmod(position, self.count)
             stop = min(self.count, start + last - position)
-            pieces.append(self._permutation(epoch)[start:stop])
+            pieces.append(self._epoch(epoch)[column][start:stop])
             position += stop - start
         return torch.cat(pieces)
 
-    def _permutation(self, epoch: int) -> Tensor:
+    def _epoch(self, epoch: int) -> tuple[Tensor, Tensor]:
         if epoch not in self._epochs:
             generator = torch.Generator().manual_seed(seed_of(self.seed, "epoch", epoch))
-            self._epochs[epoch] = torch.randperm(self.count, generator=generator)
+            permutation = torch.randperm(self.count, generator=generator)
+            self._epochs[epoch] = permutation, torch.rand(self.count, generator=generator) < 0.5
             while len(self._epochs) > 2:
                 self._epochs.popitem(last=False)
         self._epochs.move_to_end(epoch)
         return self._epochs[epoch]
 
 
-def make_dealer(data: DataSet, *, seed: int, stride: int, device: torch.device, workers: int = 0) -> Dealer:
+def make_dealer(
+    data: DataSet, *, seed: int, stride: int, device: torch.device, workers: int = 0, flip: bool = False
+) -> Dealer:
     """Deal ``data`` on ``device``.
 
     Args:
@@ -61,15 +71,36 @@ def make_dealer(data: DataSet, *, seed: int, stride: int, device: torch.device, 
         stride: how far ``first`` advances from one call of ``deal`` to the next, for reading ahead. Any other ``first``
             is served as well; reading ahead then starts over from there.
         workers: reading processes when the set is streamed; 0 reads when asked.
+        flip: mirror each picture left to right in half of its showings.
 
     The dealer of a streamed set has ``close()``, which ends its workers; so does the end of the process.
     """
     order = Order(len(data), seed)
+    dealer: Dealer
     if data.pixels is not None:
-        return MemoryDealer(data.pixels, data.labels, order, device)
-    if data.reader is None:
+        dealer = MemoryDealer(data.pixels, data.labels, order, device)
+    elif data.reader is not None:
+        dealer = StreamDealer(data.reader, data.labels, order, stride=stride, device=device, workers=workers)
+    else:
         raise ValueError("a DataSet has pixels or a reader")
-    return StreamDealer(data.reader, data.labels, order, stride=stride, device=device, workers=workers)
+    return FlippingDealer(dealer, order) if flip else dealer
+
+
+class FlippingDealer:
+    """Mirrors what another deals where the coin of its position says so."""
+
+    def __init__(self, dealer: Dealer, order: Order):
+        self.dealer, self.order = dealer, order
+
+    def deal(self, first: int, count: int) -> tuple[Tensor, Tensor | None]:
+        """As the other deals, half of the pictures mirrored left to right."""
+        real, labels = self.dealer.deal(first, count)
+        coins = self.order.coins(first, count).to(real.device)
+        return torch.where(coins[:, None, None, None], real.flip(3), real), labels
+
+    def close(self) -> None:
+        """Close the other."""
+        self.dealer.close()
 
 
 class MemoryDealer:

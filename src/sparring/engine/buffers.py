@@ -1,7 +1,7 @@
 """Buffers (BatchNorm's statistics, spectral norm's vectors) under accumulation and many processes.
 
-Every microbatch of a turn starts from the same buffers, and their results are averaged: so it does not matter how the
-microbatches are spread over processes.
+Every microbatch of a turn starts from the same buffers, and their changes are averaged: so it does not matter how the
+microbatches are spread over processes, and what nobody changes (a filter's taps) stays as it is to the bit.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ class Buffers:
     """All buffers of a game during one turn."""
 
     def __init__(self, game: nn.Module, microbatches: int, cluster: Cluster):
-        self.live = list(game.buffers())
+        self.live = [b for b in game.buffers() if b.dtype != torch.bool]  # a mask has no mean
         self.microbatches, self.cluster = microbatches, cluster
         self.idle = not self.live or (microbatches == 1 and cluster.size == 1)
 
@@ -31,7 +31,7 @@ class Buffers:
         self.total = [torch.zeros_like(b) for b in self.live]
         yield
         self.cluster.average_([total for total in self.total if total.is_floating_point()])
-        _write(self.live, [total / self.microbatches for total in self.total])
+        _write(self.live, [s + total / self.microbatches for s, total in zip(self.start, self.total, strict=True)])
 
     @contextlib.contextmanager
     def microbatch(self) -> Iterator[None]:
@@ -42,8 +42,8 @@ class Buffers:
         _write(self.live, self.start)
         yield
         with torch.no_grad():
-            for buffer, total in zip(self.live, self.total, strict=True):
-                total.add_(buffer)
+            for buffer, start, total in zip(self.live, self.start, self.total, strict=True):
+                total.add_(torch.where(buffer == start, 0, buffer - start))  # infinity - infinity is not 0
 
 
 def _write(live: list[Tensor], values: list[Tensor]) -> None:

@@ -87,7 +87,7 @@ class Engine:
         self.buffers = Buffers(game, self.microbatches, self.cluster)
         self.tally = Tally()
         self.probes, self.controllers = list(probes), [*game.controllers(), *controllers]
-        self._check_buffers_of_controllers()
+        self._check_what_controllers_write()
         self.nimg = self.steps = self.salt = self.skipped = 0
         self.stumbles: list[NonFinite] = []
 
@@ -116,6 +116,7 @@ class Engine:
         turn = move.turn
         self._freeze_all_but(turn.movers)
         self.optimisers.zero_grad(turn.movers)
+        measured: list[Tensor | None] = [None] * len(self.controllers)
         with self.buffers.turn():
             for index in range(self.microbatches):
                 batch = self._batch(move, index)
@@ -123,10 +124,14 @@ class Engine:
                     outcome = turn.loss(batch)
                 (outcome.loss / self.microbatches).backward()
                 self._tell(turn, batch, outcome)
+                measured = [
+                    _plus(so_far, c.measure(turn, outcome))
+                    for so_far, c in zip(measured, self.controllers, strict=True)
+                ]
         stepped = self._step(turn)
         move.shared.moved(turn.movers)
-        for controller in self.controllers if stepped else ():
-            controller.act(self.game, turn, outcome, self.nimg)
+        if stepped:
+            self._control(turn, measured)
 
     def _step(self, turn: Turn) -> bool:
         """Step the movers' optimisers; False when the guard skipped."""
@@ -165,7 +170,7 @@ class Engine:
             None if labels is None else labels[part],
             self.nimg,
             PositionNoise(self.microbatch_size, seed, self.device),
-            partial(self._share, move, microbatch),
+            _share=partial(self._share, move, microbatch),
         )
 
     def _share(self, move: Move, microbatch: int, batch: Batch, player: str, make: Make) -> Tensor:
@@ -192,14 +197,23 @@ class Engine:
         for probe in self.probes:
             probe.see(turn, batch, outcome)
 
-    def _check_buffers_of_controllers(self) -> None:
-        saved = self.game.state_dict()
+    def _control(self, turn: Turn, measured: Sequence[Tensor | None]) -> None:
+        """Let the controllers act on what all processes measured."""
+        self.cluster.average_([own for own in measured if own is not None])
+        for controller, mean in zip(self.controllers, measured, strict=True):
+            controller.act(self.game, turn, None if mean is None else mean * self.cluster.size, self.nimg)
+
+    def _check_what_controllers_write(self) -> None:
+        weights = dict(self.game.named_parameters())
+        buffers = self.game.state_dict().keys() - weights.keys()
         for controller in self.controllers:
+            who = type(controller).__name__
             for name in controller.buffers(self.game):
-                if name not in saved:
-                    raise ValueError(
-                        f"{type(controller).__name__} writes '{name}', which is no saved buffer of the game"
-                    )
+                if name not in buffers:
+                    raise ValueError(f"{who} writes '{name}', which is no saved buffer of the game")
+            for name in controller.parameters(self.game):
+                if name not in weights:
+                    raise ValueError(f"{who} writes '{name}', which is no parameter of the game")
 
     # ------------------------------------------------------------------ state
 
@@ -220,3 +234,10 @@ class Engine:
         self.optimisers.load(tensors["optimisers"])
         self.nimg, self.steps = int(position["nimg"]), int(position["steps"])
         self.salt, self.skipped = int(position["salt"]), int(position["skipped"])
+
+
+def _plus(so_far: Tensor | None, more: Tensor | None) -> Tensor | None:
+    """The sum of what is there."""
+    if more is None:
+        return so_far
+    return more.detach() if so_far is None else so_far + more.detach()

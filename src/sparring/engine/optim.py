@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from sparring.core.config import Optim
+from sparring.core.schedule import burn_in
 
 
 def learning_rate(optim: Optim, nimg: int, total_nimg: int) -> float:
     """The learning rate at ``nimg`` images shown of ``total_nimg``."""
-    rate = optim.lr
+    rate = burn_in(optim.lr, optim.end_lr or optim.lr, nimg, optim.burn_in_kimg)
     if nimg < optim.warmup_kimg * 1000:
         rate *= nimg / (optim.warmup_kimg * 1000)
     start = optim.decay_from_kimg * 1000
@@ -20,6 +21,12 @@ def learning_rate(optim: Optim, nimg: int, total_nimg: int) -> float:
         done = min((nimg - start) / max(total_nimg - start, 1), 1.0)
         rate *= 1 - done if optim.schedule == "linear" else (1 + math.cos(math.pi * done)) / 2
     return rate
+
+
+def betas(optim: Optim, nimg: int) -> tuple[float, float]:
+    """Adam's decay rates at ``nimg`` images shown."""
+    first, second = map(float, optim.betas)
+    return first, burn_in(second, optim.end_beta2 or second, nimg, optim.burn_in_kimg)
 
 
 def build(optim: Optim, player: nn.Module) -> torch.optim.Optimizer:
@@ -30,9 +37,18 @@ def build(optim: Optim, player: nn.Module) -> torch.optim.Optimizer:
         return torch.optim.SGD(
             parameters, lr=optim.lr, momentum=optim.momentum, weight_decay=optim.weight_decay, fused=fused
         )
-    betas = (float(optim.betas[0]), float(optim.betas[1]))
+    rates = betas(optim, 0)
+    if optim.name == "rmsprop":  # has no fused kernel
+        return torch.optim.RMSprop(
+            parameters,
+            lr=optim.lr,
+            alpha=rates[1],
+            eps=optim.eps,
+            momentum=optim.momentum,
+            weight_decay=optim.weight_decay,
+        )
     return torch.optim.Adam(
-        parameters, lr=optim.lr, betas=betas, eps=optim.eps, weight_decay=optim.weight_decay, fused=fused
+        parameters, lr=optim.lr, betas=rates, eps=optim.eps, weight_decay=optim.weight_decay, fused=fused
     )
 
 
@@ -44,10 +60,12 @@ class Optimisers:
         self.of = {name: build(self.settings[name], player) for name, player in self.players.items()}
 
     def schedule(self, movers: tuple[str, ...], nimg: int, total_nimg: int) -> None:
-        """Set the movers' learning rates for this position."""
+        """Set the movers' learning rates, and Adam's decay rates, for this position."""
         for name in movers:
             for group in self.of[name].param_groups:
                 group["lr"] = learning_rate(self.settings[name], nimg, total_nimg)
+                if "betas" in group:
+                    group["betas"] = betas(self.settings[name], nimg)
 
     def zero_grad(self, movers: tuple[str, ...]) -> None:
         """Drop the movers' gradients."""
@@ -64,7 +82,7 @@ class Optimisers:
         return [(f"{name}.{key}", p) for name in movers for key, p in self.players[name].named_parameters()]
 
     def state(self) -> dict[str, Tensor]:
-        """``player/parameter/entry`` to tensor. Learning rates are a function of position and need no saving."""
+        """``player/parameter/entry`` to tensor. Rates are functions of position and need no saving."""
         return {
             f"{name}/{key}/{entry}": torch.as_tensor(value)
             for name, player in self.players.items()

@@ -1,6 +1,7 @@
 """Where and in which precision networks run."""
 
 import contextlib
+import os
 from typing import Literal
 
 import torch
@@ -9,10 +10,15 @@ from sparring.core.errors import SparringError
 
 
 def choose_device(wish: str) -> torch.device:
-    """``auto`` takes CUDA, then MPS, then the CPU. Raises `SparringError` for a device that is not here."""
+    """``auto`` takes CUDA (the card that ``torchrun`` means for this process), then MPS, then the CPU.
+
+    Raises `SparringError` for a device that is not here.
+    """
     if wish == "auto":
         if torch.cuda.is_available():
-            return torch.device("cuda")
+            device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+            torch.cuda.set_device(device)
+            return device
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(wish)

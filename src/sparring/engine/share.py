@@ -9,6 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from sparring.core.batch import Batch, Make
 from sparring.core.game import Turn
+from sparring.nn.spectral import resting
 
 Key = tuple[str, str, int, int]
 
@@ -37,7 +38,8 @@ class Shared:
         made = self.made.get(key)
         if made is None or (moves and not made.requires_grad):
             module = self.players[player]
-            with _graph(module, moves or awaited), _twice(module, awaited):
+            # Made once more, with a graph this time: spectral norm's vectors moved the first time and rest now.
+            with _graph(module, moves or awaited), _twice(module, awaited), resting(module, made is not None):
                 made = make(batch)
             self.made[key] = made if awaited else made.detach()
         return made if moves else made.detach()

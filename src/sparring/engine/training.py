@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from sparring.core.errors import SparringError
-from sparring.core.errors import SparringError
 from sparring.core.folder import RunFolder
 from sparring.core.observer import Tick, Watcher
 from sparring.engine import checkpoint
@@ -91,7 +90,7 @@ class Training:
                 finished = engine.nimg >= total
                 if engine.nimg > self.mark[1]:
                     self._tick()
-                trouble = self._save()
+                trouble = self.save()
                 if trouble:
                     raise SparringError(
                         f"the state at {engine.nimg / 1000:.3f} kimg was not saved: {trouble}; "
@@ -115,7 +114,7 @@ class Training:
         if due(self.picture_nimg):
             self._picture()
         if due(self.save_nimg) or self._overdue():
-            self._save()
+            self.save()
 
     def _overdue(self) -> bool:
         late = time.monotonic() - self.saved[0] > 60 * self.engine.train.save_minutes
@@ -161,7 +160,7 @@ class Training:
             except OSError as error:
                 self.event("picture failed", f"no picture was written: {error.strerror or error}")
 
-    def _save(self) -> str:
+    def save(self) -> str:
         """Save the state and the model, or return why not. A full disk costs this save, not the run: the states before
         stand.
         """

@@ -63,7 +63,7 @@ class DCTrunk(nn.Module):
     Args:
         shape: of a picture, ``(channels, height, width)``; other planes may be stacked onto its channels.
         width: channels of the finest layer, doubled with each coarser one.
-        norm: ``batch`` is the paper's; ``none`` suits a gradient penalty. Without BatchNorm the convolutions take biases
+        norm: ``batch`` is the paper's; ``none`` suits a gradient penalty; the convolutions then take biases
             (a D without any gives every grey picture the logit 0) and another initialisation.
     """
 

@@ -21,11 +21,13 @@ class Adversarial:
         discriminator: ``(real_logits, fake_logits) -> loss`` that D minimises.
         generator: ``(fake_logits, real_logits) -> loss`` that G minimises; the reals may be None unless `relativistic`.
         relativistic: whether G's loss compares with reals; D must then judge them in G's turn as well.
+        boundary: the logit at which D is undecided; None where a logit means nothing by itself.
     """
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
     generator: Callable[[Tensor, Tensor | None], Tensor]
     relativistic: bool = False
+    boundary: float | None = 0.0
 
 
 def _check(real_logits: Tensor, fake_logits: Tensor) -> None:
@@ -132,11 +134,11 @@ def average_generator(fake_logits: Tensor, real_logits: Tensor | None) -> Tensor
 
 non_saturating = Adversarial(logistic_discriminator, non_saturating_generator)
 minimax = Adversarial(logistic_discriminator, minimax_generator)
-least_squares = Adversarial(least_squares_discriminator, least_squares_generator)
+least_squares = Adversarial(least_squares_discriminator, least_squares_generator, boundary=0.5)
 hinge = Adversarial(hinge_discriminator, hinge_generator)
-wasserstein = Adversarial(wasserstein_critic, wasserstein_generator)
-relativistic_pairing = Adversarial(pairing_discriminator, pairing_generator, relativistic=True)
-relativistic_average = Adversarial(average_discriminator, average_generator, relativistic=True)
+wasserstein = Adversarial(wasserstein_critic, wasserstein_generator, boundary=None)
+relativistic_pairing = Adversarial(pairing_discriminator, pairing_generator, relativistic=True, boundary=None)
+relativistic_average = Adversarial(average_discriminator, average_generator, relativistic=True, boundary=None)
 
 LOSSES = {
     "non_saturating": non_saturating,

@@ -89,6 +89,9 @@ def orthogonal(weights: Iterable[Tensor]) -> Tensor:
 
 @torch.no_grad()
 def clip_weights(critic: nn.Module, limit: float) -> None:
-    """Clamp every parameter to [-limit, limit] (Arjovsky et al. 2017, algorithm 1, line 7). Call it before the loss."""
+    """Clamp every parameter to [-limit, limit] (Arjovsky et al. 2017, algorithm 1, line 7).
+
+    It writes weights, so no loss may call it: a `Controller` does, after the critic's step.
+    """
     for parameter in critic.parameters():
         parameter.clamp_(-limit, limit)

@@ -55,19 +55,24 @@ class Run:
         """``model.json``, and the position ``nimg``."""
         return self._loaded[1]
 
-    def sample(self, n: int = 1, seed: int = 0, label: str | int | None = None) -> Tensor:
+    def sample(
+        self, n: int = 1, seed: int = 0, label: str | int | None = None, truncation: float | None = None
+    ) -> Tensor:
         """Samples of seeds ``seed`` to ``seed + n - 1``: float tensor ``(n, *shape)`` in [-1, 1], on the CPU.
 
         Args:
             n: how many.
             seed: the first seed, from 0.
             label: a class by name or number, for a run trained by class.
+            truncation: how close to the typical to stay, such as 0.7, where the family truncates.
         """
-        return self.sample_seeds(range(seed, seed + n), label)
+        return self.sample_seeds(range(seed, seed + n), label, truncation)
 
-    def sample_seeds(self, seeds: Sequence[int], label: str | int | None = None) -> Tensor:
+    def sample_seeds(
+        self, seeds: Sequence[int], label: str | int | None = None, truncation: float | None = None
+    ) -> Tensor:
         """Samples of any seeds, in their order."""
-        return torch.cat([part.cpu() for part in draw(self.game, seeds, label)])
+        return torch.cat([part.cpu() for part in draw(self.game, seeds, label, truncation)])
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder.root)!r})"

@@ -1,5 +1,6 @@
 """Samples by seed: seed 7 is the same picture in any batch."""
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -45,15 +46,31 @@ def class_index(game: Game, wanted: str | int) -> int:
     raise SparringError(f"there is no class '{wanted}'{did_you_mean(str(wanted), names)}")
 
 
+def check_truncation(game: Game, truncation: float | None) -> None:
+    """Raise `SparringError` where this game's samples cannot be truncated, or not by that."""
+    if truncation is None:
+        return
+    if not game.truncates:
+        raise SparringError(
+            "truncation cannot be asked for here: this family has no centre to draw samples to (stylegan2 has one)"
+        )
+    if not (math.isfinite(truncation) and truncation >= 0):
+        raise SparringError(f"truncation is a number from 0, such as 0.7; got {truncation}")
+
+
 @torch.inference_mode()
-def draw(game: Game, seeds: Sequence[int], wanted: str | int | None = None) -> Iterator[Tensor]:
+def draw(
+    game: Game, seeds: Sequence[int], wanted: str | int | None = None, truncation: float | None = None
+) -> Iterator[Tensor]:
     """Yield samples ``(n <= 64, *shape)`` in [-1, 1] in the order of ``seeds``; memory does not grow with their number.
 
     Args:
         game: in eval mode, on its device.
         seeds: any integers from 0.
         wanted: a class by name or number; None draws classes as often as the data has them.
+        truncation: how close to the typical to stay, where the family truncates; None: the whole distribution.
     """
+    check_truncation(game, truncation)
     device = next(game.parameters()).device
     fixed = None if wanted is None else class_index(game, wanted)
     for start in range(0, len(seeds), CHUNK):
@@ -64,7 +81,7 @@ def draw(game: Game, seeds: Sequence[int], wanted: str | int | None = None) -> I
             labels = torch.full((CHUNK,), fixed)
         elif game.conditional(game.config):
             labels = draw_labels(filled, game.spec.class_counts)
-        yield game.sample(Batch.of_seeds(filled, labels, device))[: len(part)]
+        yield game.sample(Batch.of_seeds(filled, labels, device, truncation))[: len(part)]
 
 
 def sample_to(
@@ -73,6 +90,7 @@ def sample_to(
     out: Path,
     kind: Literal["files", "grid", "npz"] = "files",
     wanted: str | int | None = None,
+    truncation: float | None = None,
 ) -> Iterator[int]:
     """Write samples under ``out``, yielding how many are done. Files are called ``seed00000007.png``.
 
@@ -80,15 +98,18 @@ def sample_to(
         SparringError: when ``out`` cannot be written, or a grid of more than 1,024 is asked for.
     """
     room = modality(game.modality)
+    check_truncation(game, truncation)
     if kind == "grid" and len(seeds) > 1024:
         raise SparringError(f"a grid of {len(seeds):,} would not be seen; ask for at most 1,024, or for files or npz")
     try:
         out.mkdir(parents=True, exist_ok=True)
         if kind == "npz":
-            yield from _write_npz(room, game, seeds, out / "samples.npz", wanted)
+            yield from _write_npz(
+                room, game.spec.shape, seeds, draw(game, seeds, wanted, truncation), out / "samples.npz"
+            )
             return
         done, kept = 0, []
-        for samples in draw(game, seeds, wanted):
+        for samples in draw(game, seeds, wanted, truncation):
             if kind == "grid":
                 kept.append(samples.cpu())
             else:
@@ -102,16 +123,18 @@ def sample_to(
         raise SparringError(f"cannot write to {out}: {error.strerror or error}") from None
 
 
-def _write_npz(room: object, game: Game, seeds: Sequence[int], path: Path, wanted: str | int | None) -> Iterator[int]:
+def _write_npz(
+    room: object, shape: tuple[int, ...], seeds: Sequence[int], drawn: Iterator[Tensor], path: Path
+) -> Iterator[int]:
     """One ``images`` array, uint8 ``(n, h, w, c)``, through a memory-mapped file, so that a million fit."""
     import zipfile
 
-    channels, *sides = game.spec.shape
+    channels, *sides = shape
     raw = path.with_suffix(".npy.part")
     try:
         array = np.lib.format.open_memmap(raw, mode="w+", dtype=np.uint8, shape=(len(seeds), *sides, channels))
         done = 0
-        for samples in draw(game, seeds, wanted):
+        for samples in drawn:
             pixels = room.to_uint8(samples).movedim(1, -1).cpu().numpy()  # type: ignore[attr-defined]
             array[done : done + len(pixels)] = pixels
             done += len(pixels)

@@ -27,6 +27,7 @@ from sparring.tools.model import load_model, publish
 from sparring.tools.plan import Plan, make_plan, resume_plan
 from sparring.tools.run import Run
 from sparring.tools.sample import save_grid
+from sparring.tools.transfer import adopt
 from sparring.tools.verdict import judge, some_reals
 from sparring.watch.crowd import Crowd
 from sparring.watch.pictures import Timelapse, grid_path
@@ -44,6 +45,7 @@ def train(
     family: str = "",
     run: str | Path | None = None,
     recipe: Recipe | None = None,
+    start_from: str | Path | None = None,
     quiet: bool = True,
     **settings: Any,
 ) -> Run:
@@ -54,6 +56,7 @@ def train(
         family: a family's name; left out, the data decides.
         run: the run folder; left out, ``runs/<data>-<family>``.
         recipe: where to start from; ``data``, ``family`` and settings go over it.
+        start_from: another run whose weights a new run begins with, where they fit.
         quiet: print nothing.
         **settings: ``train={"batch": 32}``, ``game={"width": 32}``, ``optim={...}``, ``data_settings={...}``, or any
             setting of the ``train`` group by its bare name: ``kimg=60``.
@@ -66,7 +69,7 @@ def train(
     groups["train"] = {**groups.get("train", {}), **settings}
     recipe = recipe or Recipe("")
     recipe = Recipe(str(data) or recipe.source, family or recipe.family, recipe.settings)
-    session = open_session(recipe, groups, run)
+    session = open_session(recipe, groups, run, start_from=start_from)
     session.play(quiet=quiet)
     return Run(session.folder.root, family=recipe.family or None)
 
@@ -74,8 +77,16 @@ def train(
 class Session:
     """One sitting at a run: a plan and its folder."""
 
-    def __init__(self, plan: Plan, folder: RunFolder, cluster: Cluster, changes: Sequence[str]):
+    def __init__(
+        self,
+        plan: Plan,
+        folder: RunFolder,
+        cluster: Cluster,
+        changes: Sequence[str] = (),
+        start_from: str | Path | None = None,
+    ):
         self.plan, self.folder, self.cluster, self.changes = plan, folder, cluster, changes
+        self.start_from = None if start_from is None else RunFolder(start_from)
         if plan.train.microbatches % cluster.size:
             raise SparringError(
                 f"{plan.train.microbatches} microbatches cannot be dealt evenly to {cluster.size} processes; start as "
@@ -92,7 +103,7 @@ class Session:
         self.cluster.barrier()
         with self._holding_the_folder(), torch.random.fork_rng(), _deterministic(), _troubles_named(self.folder):
             self.watcher = Crowd(self._watchers(quiet) if self.cluster.leads else [])
-            if self.cluster.leads and not self.folder.exists:
+            if self.cluster.leads and (self.changes or not self.folder.exists):
                 self.folder.write_recipe(plan.record())
             self.cluster.barrier()
             dealer = make_dealer(
@@ -101,6 +112,7 @@ class Session:
                 stride=plan.train.batch,
                 device=self.device,
                 workers=plan.data.workers,
+                flip=plan.data.flip,
             )
             try:
                 return self._play(dealer)
@@ -120,7 +132,10 @@ class Session:
             training.event("finished already", f"at {engine.nimg / 1000:.3f} kimg; to go on, raise --train.kimg")
         elif resumed:
             training.event("resumed", f"at {engine.nimg / 1000:.3f} kimg")
-        elif self.cluster.leads:  # a person was told already; the record says it too
+        elif self.start_from is not None:
+            training.event("transferred", adopt(engine, self.start_from))
+            training.save()
+        if not resumed and self.cluster.leads:  # a person was told already; the record says it too
             for reason in plan.reasons:
                 Records(self.folder).event("plan", reason, nimg=0)
         for change in self.changes:
@@ -179,6 +194,7 @@ def open_session(
     run: str | Path | None = None,
     progress: Any = None,
     cluster: Cluster | None = None,
+    start_from: str | Path | None = None,
 ) -> Session:
     """Plan a new run, or the rest of one whose folder exists. Raises `SparringError` for anything a person can mend."""
     cluster = cluster or Cluster.from_environment(choose_device("auto").type)
@@ -192,7 +208,7 @@ def open_session(
     folder = RunFolder(run or Path("runs") / f"{plan.dataset.name}-{plan.family.rpartition(':')[2]}")
     if folder.exists:
         return _resume(folder, asked, progress, cluster)
-    return Session(plan, folder, cluster, [])
+    return Session(plan, folder, cluster, start_from=start_from)
 
 
 def _resume(folder: RunFolder, asked: Recipe, progress: Any, cluster: Cluster) -> Session:

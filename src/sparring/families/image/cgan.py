@@ -3,13 +3,13 @@
 Paper: Conditional Generative Adversarial Nets, arXiv 1411.1784.
 Command: ``sparring train mnist --family cgan``
 
-The networks are the class-conditional DCGAN that Radford et al. 2015 (arXiv 1511.06434) released for MNIST: the class, one-hot,
-is joined to the latent and again to the input of every later layer, in G and in D, as constant planes where the
-layer is a convolution. A G told once, beside z, can forget it.
+The networks are the class-conditional DCGAN that Radford et al. 2015 (arXiv 1511.06434) released for MNIST: the class,
+one-hot, is joined to the latent and again to the input of every later layer, in G and in D, as constant planes where
+the layer is a convolution. A G told once, beside z, can forget it.
 
-Departures from that release: any picture of 8 pixels or more a side (28x28 gives its layers), tanh in place of a sigmoid
-for data in [-1, 1], standard normal z in place of uniform, batches of 64 in place of 128, and samples drawn with
-averaged weights (``--train.ema_kimg 0`` for the live ones).
+Departures from that release: any picture of 8 pixels or more a side (28x28 gives its layers), tanh in place of a
+sigmoid for data in [-1, 1], standard normal z in place of uniform, batches of 64 in place of 128, and samples drawn
+with averaged weights (``--train.ema_kimg 0`` for the live ones).
 """
 
 import math

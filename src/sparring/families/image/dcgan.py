@@ -19,7 +19,10 @@ from sparring.core.batch import Batch, Outcome
 from sparring.core.config import Optim, Settings, setting
 from sparring.core.errors import SparringError
 from sparring.core.game import Game, Turn
+from sparring.core.observer import Controller
 from sparring.core.spec import DataSpec
+from sparring.nn.adaptive import AdaptiveProbability
+from sparring.nn.augment import adapts, augment_terms, augmented
 from sparring.nn.dcgan import DCDiscriminator, DCGenerator
 from sparring.objectives.adversarial import choose
 from sparring.objectives.penalties import r1
@@ -39,6 +42,7 @@ class Config:
     discriminator_norm: Literal["none", "batch"] = setting("none", "normalisation in D; the paper has batch")
     conditional: bool = setting(False, "make pictures by class; needs labels")
     embed_dim: int = setting(16, "size of a class embedding in G")
+    augment: str = setting("none", "what D sees changed: none, diff, ada, or some changes, diff:color,translation")
 
 
 class DCGAN(Game):
@@ -54,7 +58,10 @@ class DCGAN(Game):
         classes = len(spec.classes) if config.conditional else 0
         self.loss = choose(config.loss, REFUSED)
         self.G = DCGenerator(spec.shape, config.z_dim, config.width, classes, config.embed_dim)
-        self.D = DCDiscriminator(spec.shape, config.width, config.discriminator_norm, classes)
+        D = DCDiscriminator(spec.shape, config.width, config.discriminator_norm, classes)
+        self.D = augmented(D, config.augment)
+        if adapts(self.D) and self.loss.boundary is None:
+            raise SparringError(f"game.augment ada cannot tell with game.loss {config.loss} how sure D is; take diff")
 
     def players(self) -> dict[str, nn.Module]:
         return {"G": self.G, "D": self.D}
@@ -72,7 +79,7 @@ class DCGAN(Game):
         fake = batch.share("G", self.fakes)
         real_logits, fake_logits = self.D(batch.real, batch.labels), self.D(fake, batch.labels)
         loss = self.loss.discriminator(real_logits, fake_logits)
-        return Outcome(loss, real_logits=real_logits, fake_logits=fake_logits, fake=fake)
+        return Outcome(loss, augment_terms(self.D), real_logits, fake_logits, fake)
 
     def penalty(self, batch: Batch) -> Outcome:
         # Lazy regularisation: played every r1_every steps, so many times as strong (Karras et al. 2020, sec. 3.1).
@@ -92,6 +99,9 @@ class DCGAN(Game):
     def optimisers(self) -> dict[str, Optim]:
         return {name: Optim(lr=2e-4, betas=(0.5, 0.999)) for name in self.players()}
 
+    def controllers(self) -> list[Controller]:
+        return [AdaptiveProbability("D", self.loss.boundary or 0.0)] if adapts(self.D) else []
+
     @classmethod
     def conditional(cls, config: Config) -> bool:
         return config.conditional
@@ -103,4 +113,4 @@ class DCGAN(Game):
 
     @classmethod
     def defaults(cls, spec: DataSpec) -> Settings:
-        return {}
+        return {"game": {"width": 32}} if min(spec.shape[1:]) < 16 else {}

@@ -1,0 +1,344 @@
+"""Augmentation: hand-worked changes, what is left alone, second derivatives, and ADA's controller."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from sparring.core.batch import Outcome
+from sparring.core.config import Train
+from sparring.core.errors import SparringError
+from sparring.core.game import Turn
+from sparring.core.registry import load_family
+from sparring.core.schedule import burn_in
+from sparring.engine.loop import Engine
+from sparring.nn import augment as aug
+from sparring.nn.adaptive import AdaptiveProbability, ScheduledProbability
+from sparring.nn.augment import ADA, AdaptiveAugment, Augmented, DiffAugment, adapts, augment_terms, augmented
+from sparring.objectives.penalties import squared_gradient_norm
+from sparring.testing import conformance
+from sparring.testing.processes import play_in_processes
+
+
+def pictures(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+def per_sample(*values: float) -> torch.Tensor:
+    return torch.tensor(values).reshape(-1, 1, 1, 1)
+
+
+# ---------------------------------------------------------------------- single changes, worked by hand
+
+
+def test_brightness_shifts_the_mean_by_what_was_drawn():
+    x = pictures(2, 3, 4, 4)
+    moved = aug.brighten(x, per_sample(0.25, -0.5)).mean((1, 2, 3)) - x.mean((1, 2, 3))
+    torch.testing.assert_close(moved, torch.tensor([0.25, -0.5]))
+
+
+def test_saturation_keeps_grey_and_scales_the_rest():
+    pixel = torch.tensor([0.6, 0.0, -0.3]).reshape(1, 3, 1, 1)  # its grey is 0.1
+    torch.testing.assert_close(aug.saturate(pixel, per_sample(0)).flatten(), torch.full((3,), 0.1))
+    torch.testing.assert_close(aug.saturate(pixel, per_sample(2)).flatten(), torch.tensor([1.1, -0.1, -0.7]))
+    grey = pictures(2, 1, 4, 4)
+    assert torch.equal(aug.saturate(grey, per_sample(2, 0)), grey)
+
+
+def test_contrast_about_the_mean_keeps_the_mean_and_about_zero_is_a_product():
+    x = pictures(1, 3, 4, 4)
+    wide = aug.contrast(x, per_sample(1.5), "mean")
+    torch.testing.assert_close(wide.mean(), x.mean())
+    torch.testing.assert_close(wide.std(), 1.5 * x.std())
+    torch.testing.assert_close(aug.contrast(x, per_sample(1.5), "zero"), 1.5 * x)
+
+
+def test_translation_by_hand():
+    x = torch.arange(1.0, 7).reshape(1, 1, 2, 3)  # 1 2 3 / 4 5 6
+    down, right = torch.tensor([1]), torch.tensor([-1])
+    assert aug.translate(x, down, right, "zero").flatten().tolist() == [0, 0, 0, 2, 3, 0]
+    assert aug.translate(x, down, right, "reflect").flatten().tolist() == [5, 6, 5, 2, 3, 2]
+    assert torch.equal(aug.translate(x, 0 * down, 0 * right, "zero"), x)
+
+
+def test_cut_out_by_hand():
+    x = torch.ones(2, 1, 3, 3)
+    holes = aug.cut_out(x, torch.tensor([-1, 1]), torch.tensor([0, 2]), 2, 2)
+    assert holes.flatten(1).tolist() == [[0, 0, 1, 1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 1, 0, 1, 1, 0]]
+    assert torch.equal(aug.cut_out(x, torch.tensor([0, 0]), torch.tensor([0, 0]), 0, 0), x)
+
+
+@pytest.mark.parametrize("quarters", range(4))
+def test_quarters_are_rot90(quarters):
+    x = pictures(1, 2, 3, 3)
+    assert torch.equal(aug.turn_quarters(x, torch.tensor([quarters])), x.rot90(quarters, (2, 3)))
+
+
+# ---------------------------------------------------------------------- DiffAugment
+
+
+def test_cutout_loses_as_much_as_its_clipped_square_does():
+    """The centre is uniform over 0..32, and the square of 16 is clipped at the border."""
+    torch.manual_seed(0)
+    lost = (aug.diff_cutout(torch.ones(4000, 1, 32, 32)) == 0).float().mean().item()
+    covered = sum(min(centre + 8, 32) - max(centre - 8, 0) for centre in range(33)) / 33 / 32
+    assert covered**2 == pytest.approx((7 / 16) ** 2, rel=0.06)  # the continuous limit
+    assert lost == pytest.approx(covered**2, abs=0.005)
+
+
+def test_translation_reaches_an_eighth_either_way_and_no_further():
+    torch.manual_seed(0)
+    x = torch.zeros(500, 1, 16, 24)
+    x[:, :, 8, 12] = 1
+    rows, columns = (aug.diff_translation(x).sum(1).amax(dim).argmax(1) for dim in (2, 1))
+    assert set(rows.tolist()) == set(range(6, 11))
+    assert set(columns.tolist()) == set(range(9, 16))
+
+
+def test_nothing_to_shift_and_nothing_to_cut_is_identity():
+    x = pictures(3, 3, 8, 8)
+    assert torch.equal(aug.diff_translation(x, share=0), x)
+    assert torch.equal(aug.diff_cutout(x, share=0), x)
+
+
+# ---------------------------------------------------------------------- both, as a layer in front of D
+
+
+def certain(p: float = 1.0, changes: tuple[str, ...] = ADA) -> AdaptiveAugment:
+    layer = AdaptiveAugment(changes)
+    layer.p.fill_(p)
+    return layer
+
+
+@pytest.mark.parametrize("make", [DiffAugment, certain])
+@pytest.mark.parametrize("shape", [(1, 8, 8), (2, 9, 12), (3, 28, 28), (4, 11, 8)])
+def test_any_picture_keeps_its_shape_and_its_neighbours(make, shape):
+    """Another sample in the batch changes nothing about this one: the changes are per sample."""
+    layer = make()
+    x = pictures(5, *shape)
+    torch.manual_seed(0)
+    changed = layer(x)
+    assert changed.shape == x.shape
+    assert changed.dtype == x.dtype
+    assert not torch.equal(changed, x)
+    other = x.clone()
+    other[2] = 0
+    torch.manual_seed(0)
+    torch.testing.assert_close(layer(other)[[0, 1, 3, 4]], changed[[0, 1, 3, 4]], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_colour_changes_leave_alpha_alone(channels):
+    x = pictures(6, channels, 8, 8)
+    for layer in (DiffAugment(("color",)), certain(1.0, ("brightness", "contrast", "saturation"))):
+        changed = layer(x)
+        assert torch.equal(changed[:, -1], x[:, -1])
+        assert not torch.equal(changed[:, :-1], x[:, :-1])
+
+
+def test_p_zero_is_exactly_nothing():
+    x = pictures(16, 3, 8, 8)
+    assert torch.equal(AdaptiveAugment()(x), x)
+
+
+def test_how_often_ada_changes_what():
+    """A flip is one of two, a turn one of four: with p = 0.6 they are seen in 0.3 and 0.45 of the pictures."""
+    torch.manual_seed(0)
+    x = torch.arange(16.0).reshape(1, 1, 4, 4).expand(4000, -1, -1, -1)
+    for name, expected in (("xflip", 0.3), ("rot90", 0.45), ("brightness", 0.6), ("contrast", 0.6)):
+        changed = (certain(0.6, (name,))(x) != x).flatten(1).any(1).float().mean().item()
+        assert changed == pytest.approx(expected, abs=0.03), name
+
+
+def test_adas_geometry_leaves_a_flat_picture_flat():
+    x = torch.full((50, 1, 12, 12), 0.3)
+    assert torch.equal(certain(1.0, ("xflip", "rot90", "translation"))(x), x)
+
+
+def test_oblong_pictures_are_not_turned():
+    x = pictures(8, 3, 8, 10)
+    assert torch.equal(certain(1.0, ("rot90",))(x), x)
+
+
+@pytest.mark.parametrize("make", [DiffAugment, certain])
+def test_gradients_are_right_twice(make):
+    layer = make().double()
+    x = pictures(2, 3, 4, 4).double().requires_grad_(True)
+
+    def seeded(images):
+        torch.manual_seed(3)
+        return layer(images)
+
+    assert torch.autograd.gradcheck(seeded, (x,))
+    assert torch.autograd.gradgradcheck(seeded, (x,))
+
+
+def test_r1_goes_through_the_augmentation():
+    """Of a linear D behind a contrast c about zero, the squared norm is c^2 ||w||^2, sample by sample."""
+    D = nn.Sequential(nn.Flatten(), nn.Linear(16, 1))
+    layer = certain(1.0, ("contrast",))
+    x = pictures(5, 1, 4, 4)
+    torch.manual_seed(1)
+    factors = (layer(x) / x).flatten(1)[:, 0]
+    torch.manual_seed(1)
+    norms = squared_gradient_norm(Augmented(D, layer).train(), x)
+    torch.testing.assert_close(norms, factors.square() * D[1].weight.square().sum())
+    norms.sum().backward()
+    torch.testing.assert_close(D[1].weight.grad, 2 * factors.square().sum() * D[1].weight)
+
+
+def test_in_eval_mode_d_sees_the_pictures_as_they_are():
+    D = nn.Flatten()
+    x = pictures(4, 1, 8, 8)
+    wrapped = augmented(D, "diff")
+    assert not torch.equal(wrapped(x), x.flatten(1))
+    assert torch.equal(wrapped.eval()(x), x.flatten(1))
+
+
+def test_other_arguments_are_handed_on():
+    class Labelled(nn.Module):
+        def forward(self, images, labels):
+            return images.sum((1, 2, 3)) * labels
+
+    x = pictures(3, 1, 4, 4)
+    assert torch.equal(augmented(Labelled(), "ada")(x, torch.tensor([0, 1, 0]))[[0, 2]], torch.zeros(2))
+
+
+def test_kinds():
+    D = nn.Flatten()
+    assert augmented(D) is D
+    assert augmented(D, "diff").augment.policy == ("color", "translation", "cutout")
+    assert augmented(D, "diff:color,translation").augment.policy == ("color", "translation")
+    assert augmented(D, "ada:translation").augment.changes == ("translation",)
+    assert [adapts(augmented(D, kind)) for kind in ("none", "diff", "ada")] == [False, False, True]
+
+
+@pytest.mark.parametrize("kind", ["flip", "diff:colour", "ada:", "Diff", "ada:xflip,"])
+def test_a_kind_that_is_none_is_refused(kind):
+    with pytest.raises(SparringError, match=r"game\.augment"):
+        augmented(nn.Flatten(), kind)
+
+
+# ---------------------------------------------------------------------- ADA's controller
+
+
+class Stage(nn.Module):
+    """As much of a game as the controller touches."""
+
+    def __init__(self):
+        super().__init__()
+        self.D = augmented(nn.Flatten(), "ada")
+
+
+def play(controller, game, share_positive, batches, size=64):
+    """Let the controller see batches of which such a share of reals is judged real."""
+    turn = Turn("D", lambda batch: None)
+    logits = torch.full((size, 1), -2.0)
+    logits[: round(share_positive * size)] = 3.0
+    for batch in range(batches):
+        measured = controller.measure(turn, Outcome(logits.sum(), real_logits=logits))
+        controller.act(game, turn, measured, batch * size)
+
+
+def test_p_rises_to_one_in_500_kimg_of_certainty_and_falls_back_to_zero():
+    game, controller = Stage(), AdaptiveProbability()
+    play(controller, game, 1.0, 500_000 // 1000 // 2, size=1000)  # r_t = 1 for 250 kimg: 62 moves of 0.008
+    assert game.D.augment.p.item() == pytest.approx(62 * 0.008, abs=1e-5)
+    play(controller, game, 1.0, 252, size=1000)  # two of the batches before were waiting for their fourth
+    assert game.D.augment.p.item() == pytest.approx(1.0, abs=1e-4)
+    play(controller, game, 0.5, 600, size=1000)  # r_t = 0
+    assert game.D.augment.p.item() == 0
+
+
+def test_p_rests_at_the_target_and_moves_at_every_fourth_batch():
+    game, controller = Stage(), AdaptiveProbability(kimg=1)
+    play(controller, game, 0.75, 40)  # r_t = 0.5 < 0.6: p stays at 0
+    assert game.D.augment.p.item() == 0
+    play(controller, game, 0.875, 3)  # r_t = 0.75
+    assert game.D.augment.p.item() == 0
+    play(controller, game, 0.875, 1)
+    assert game.D.augment.p.item() == pytest.approx(4 * 64 / 1000)
+    assert game.D.augment.tally.tolist() == [0, 0, 0]
+    exact = AdaptiveProbability(kimg=1, target=0.75)
+    play(exact, game, 0.875, 8)
+    assert game.D.augment.p.item() == pytest.approx(4 * 64 / 1000)
+
+
+def test_the_boundary_is_the_losss_own():
+    """Logits of 0.4 are unsure reals under least squares, whose D is undecided at 0.5."""
+    logits = torch.full((8, 1), 0.4)
+    turn, outcome = Turn("D", lambda batch: None), Outcome(logits.sum(), real_logits=logits)
+    assert AdaptiveProbability(boundary=0.5).measure(turn, outcome).tolist() == [-8, 8, 0]
+    assert AdaptiveProbability().measure(turn, outcome).tolist() == [8, 8, 0]
+    assert AdaptiveProbability().measure(Turn("G", lambda batch: None), outcome) is None
+
+
+def test_a_scheduled_p_follows_its_cosine():
+    game, controller = Stage(), ScheduledProbability(0.4, burn_in_kimg=2)
+    for nimg, expected in (
+        (0, 0.0),
+        (500, 0.4 * (1 - math.cos(math.pi / 4)) / 2),
+        (1000, 0.2),
+        (2000, 0.4),
+        (9000, 0.4),
+    ):
+        controller.act(game, Turn("D", lambda batch: None), None, nimg)
+        assert game.D.augment.p.item() == pytest.approx(expected)
+    assert burn_in(3.0, 1.0, 0, 0) == 1.0
+
+
+# ---------------------------------------------------------------------- in the game: dcgan
+
+
+class AugmentedDCGAN(load_family("dcgan")):
+    """The first user, with settings that make p move at every step of the conformance suite."""
+
+    @classmethod
+    def tiny(cls):
+        spec, config = super().tiny()
+        return spec, replace(config, augment="ada")
+
+    def controllers(self):
+        return [AdaptiveProbability("D", target=-1.1, kimg=0.1, interval=1)]  # always sure: p rises by 0.08
+
+
+def test_p_is_the_same_on_every_process_and_however_the_batch_is_cut():
+    """Two processes of one microbatch, one process of two, and one batch in one piece count the same signs."""
+    states = play_in_processes(AugmentedDCGAN, 2, 4, Train(kimg=1, batch=8, microbatches=2), torch.float32)
+    alone = conformance.make_engine(AugmentedDCGAN, Train(kimg=1, batch=8, microbatches=2))
+    whole = conformance.make_engine(AugmentedDCGAN)
+    for _ in range(4):
+        alone.step()
+        whole.step()
+    for state in (*states, dict(conformance.whole_state(alone)), dict(conformance.whole_state(whole))):
+        assert state["game/D.augment.p"].item() == pytest.approx(0.32, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        conformance.check_bit_identical_resume,
+        conformance.check_two_processes,
+        conformance.check_only_movers_move,
+        conformance.check_finite_losses,
+    ],
+)
+def test_dcgan_keeps_its_promises_behind_ada(check):
+    check(AugmentedDCGAN)
+
+
+def test_dcgan_takes_augment_and_logs_p():
+    family = load_family("dcgan")
+    spec, config = family.tiny()
+    with pytest.raises(SparringError, match="relativistic_pairing"):
+        family(spec, replace(config, augment="ada", loss="relativistic_pairing"))
+    engine = Engine(
+        family(spec, replace(config, augment="ada")), conformance.RandomDealer(spec), Train(kimg=1, batch=8)
+    )
+    assert isinstance(engine.controllers[0], AdaptiveProbability)
+    engine.step()
+    assert engine.tally.read()["D.discriminator/augment_p"] == 0
+    assert augment_terms(family(spec, config).D) == {}
+    assert family(spec, replace(config, augment="diff:color")).D.augment.policy == ("color",)
