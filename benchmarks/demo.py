@@ -77,8 +77,8 @@ def main():
         "|---|---|---|---|---|---|",
         *(f"| {n} | {a:.1%} | {d} of 10 | {r:.1%} | {s:.3f} | {o:.3f} |" for n, a, r, d, s, o in rows),
         "",
-        "Bars: held-out accuracy at least 97 %, every digit in at least 6 % of 1,000 samples, mean top probability (how",
-        "sure the classifier is) at least 0.85.",
+        "Bars: held-out accuracy at least 97 %, every digit in at least 6 % of 1,000 samples, mean top probability",
+        "(how sure the classifier is) at least 0.85.",
         "",
     ]
     print("\n".join(lines))

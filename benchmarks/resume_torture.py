@@ -2,10 +2,11 @@
 
     python benchmarks/resume_torture.py --runs 20 --seed 0
 
-Every run is the real command line in a process of its own, on the built-in digits. Each is killed ``--kills`` times, nine
-times of ten at an instant drawn evenly from the time in which it trains, draws and saves, else while it starts up or
-resumes; then it is left to end. What must be equal, byte for byte: ``model/generator.safetensors``, and every file of the last full state (networks, averages,
-optimisers, position). Writes ``docs/results/resume.md`` and exits with 1 unless all runs are equal.
+Every run is the real command line in a process of its own, on the built-in digits. Each is killed ``--kills`` times,
+nine times of ten at an instant drawn evenly from the time in which it trains, draws and saves, else while it starts up
+or resumes; then it is left to end. What must be equal, byte for byte: ``model/generator.safetensors``, and every file
+of the last full state (networks, averages, optimisers, position). Writes ``docs/results/resume.md`` and exits with 1
+unless all runs are equal.
 """
 
 import argparse
@@ -122,7 +123,7 @@ def hardware() -> str:
 def table(trials: list[Trial]) -> str:
     """A line per run."""
     lines = [
-        "| run | killed after (s of each start) | newest state then (kimg) | half-written states | damaged states | bit-identical |"
+        "| run | killed after (s of each start) | newest state then (kimg) | half-written | damaged | bit-identical |"
     ]
     lines += ["|---:|---|---|---:|---:|---|"]
     for number, trial in enumerate(trials, 1):
@@ -158,7 +159,8 @@ weights and states bit-identical to a run that was left in peace.
 {table(trials)}
 
 "Newest state then" is the newest full state at the moment of the kill; the run goes on from it. A state is written
-beside its place and renamed when whole, so a kill while saving damages none.
+beside its place and renamed when whole: "half-written" counts the kills in the middle of that, "damaged" the states
+that a resume could not read.
 
 SHA-256 of the run in peace:
 

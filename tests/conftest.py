@@ -5,7 +5,7 @@ import errno
 import io
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,6 +98,17 @@ def events(run: Path) -> list[dict[str, object]]:
     from sparring.core.folder import read_lines
 
     return list(read_lines(run / "events.jsonl"))
+
+
+def changed(line: Sequence[str | Path], *pairs: tuple[str, str]) -> list[str | Path]:
+    """A command with some options changed."""
+    new = list(line)
+    for option, value in pairs:
+        if option in new:
+            new[new.index(option) + 1] = value
+        else:
+            new += [option, value]
+    return new
 
 
 def told(run: Path, kind: str) -> list[str]:

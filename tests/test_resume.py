@@ -6,7 +6,7 @@ import shutil
 import pytest
 import torch
 
-from conftest import TINY, contents, outcome, states, stop_at, told, write_pictures
+from conftest import TINY, changed, contents, outcome, states, stop_at, told, write_pictures
 from sparring.core.config import Train
 from sparring.core.registry import load_family
 from sparring.engine.loop import Engine
@@ -141,25 +141,14 @@ def test_what_a_killed_run_left_half_written_is_cleared(sparring, run, finished)
 # ---------------------------------------------------------------------- what may change, and what may not
 
 
-def changed(*pairs):
-    """The tiny command with some options changed."""
-    line = list(TINY)
-    for option, value in pairs:
-        if option in line:
-            line[line.index(option) + 1] = value
-        else:
-            line += [option, value]
-    return line
-
-
 def test_a_longer_run_goes_on(sparring, finished, tmp_path):
     run = shutil.copytree(finished, tmp_path / "run")
-    assert sparring(*changed(("--train.kimg", "3")), "--run", run).code == 0
+    assert sparring(*changed(TINY, ("--train.kimg", "3")), "--run", run).code == 0
     assert told(run, "resumed") == ["at 2.048 kimg"]
     assert told(run, "setting changed") == ["train.kimg 2.0 -> 3.0"]
     assert int(states(run)[-1].name) == 3008
     straight = tmp_path / "straight"
-    assert sparring(*changed(("--train.kimg", "3")), "--run", straight).code == 0
+    assert sparring(*changed(TINY, ("--train.kimg", "3")), "--run", straight).code == 0
     assert outcome(run) == outcome(straight)
 
 
@@ -191,7 +180,7 @@ def test_a_finished_run_says_so_and_keeps_its_states(sparring, finished, tmp_pat
 )
 def test_what_bends_the_path_is_refused(refused, run, option, value):
     before = contents(run)
-    message = refused(*changed((option, value)), "--run", run)
+    message = refused(*changed(TINY, (option, value)), "--run", run)
     name = "optim.G.lr" if option == "--optim.lr" else option[2:].replace("-", "_")
     if option not in ("--data.labels", "--data.size"):  # these change the data too
         assert f"started with {name}" in message

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import outcome, states
+from conftest import changed, outcome, states
 from sparring.engine import checkpoint
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
@@ -61,17 +61,19 @@ def ends_as_a_run_in_peace(sparring, run, other):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_saves_and_leaves_in_time(sparring, start, tmp_path, number):
     run = tmp_path / "run"
-    process = start(*ENDLESS, "--train.kimg", "1e6", "--run", run)
-    wait_until(lambda: len(states(run)) >= 2, process)
-    before, sent, crowd = int(states(run)[-1].name), time.monotonic(), max(1, os.getloadavg()[0] / os.cpu_count())
+    line = (*ENDLESS, "--train.kimg", "1e6", "--run", run)
+    process = start(*changed(line, ("--train.save-kimg", "1e6"), ("--train.tick-kimg", "0.1")))
+    wait_until(lambda: (run / "log.jsonl").is_file() and len((run / "log.jsonl").read_text().splitlines()) > 2, process)
+    assert states(run) == []
+    sent, crowd = time.monotonic(), max(1, os.getloadavg()[0] / os.cpu_count())
     process.send_signal(number)
     out, err = process.communicate(timeout=30)
     assert time.monotonic() - sent < 5 * crowd
     assert process.returncode == 75
     assert err == ""
     assert "Stopped and saved. The same command goes on from here." in out
-    assert int(states(run)[-1].name) > before
-    checkpoint.read(states(run)[-1])
+    (state,) = states(run)
+    checkpoint.read(state)
     ends_as_a_run_in_peace(sparring, run, tmp_path / "other")
 
 

@@ -19,6 +19,7 @@ from sparring.core.recipe import GROUPS
 
 STOPPED = 75  # a signal ended the run early; its state is saved, and the same command goes on (EX_TEMPFAIL)
 MISTAKE = 2
+OF_A_RUN = ("version", "source", "family", "fingerprint", "spec")  # what recipe.json says beside settings
 TAKES_SETTINGS = ("train", "inspect")
 
 console = Console(highlight=False)
@@ -113,7 +114,7 @@ def train(
     recipe
         Begin from a recipe (see `sparring recipes`).
     config
-        A settings file (TOML, JSON or YAML); options win over it.
+        A settings file (TOML, JSON or YAML), or a run's recipe.json; options win over it.
     start_from
         Another run whose weights a new run begins with, where they fit.
     dry_run
@@ -125,12 +126,14 @@ def train(
 
     base = load_recipe(recipe) if recipe else Recipe("")
     settings = merge(read_file(config) if config else {}, said)
-    for key in ("version", "source", "family", "fingerprint", "spec"):  # so that a run's recipe.json can be given
-        settings.pop(key, None)
+    own = {key: settings.pop(key, "") for key in OF_A_RUN}  # so that a run's recipe.json can be given
+    for key in ("source", "family"):
+        if not isinstance(own[key], str):
+            raise SparringError(f"{config}: '{key}' is a name; got {own[key]!r}")
     for group in settings:
         if group not in GROUPS:
             raise SparringError(f"{config}: unknown group '{group}'{did_you_mean(group, GROUPS)}")
-    chosen = Recipe(data or base.source, family or base.family, base.settings)
+    chosen = Recipe(data or own["source"] or base.source, family or own["family"] or base.family, base.settings)
     with Bars() as progress:
         session = open_session(chosen, settings, run, progress, start_from=start_from)
     if dry_run:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from torch import Tensor, nn
 
 from sparring.core.batch import Batch, Outcome
-from sparring.core.config import Optim, Settings
+from sparring.core.config import Optim, Settings, Train
 from sparring.core.spec import DataSpec
 
 if TYPE_CHECKING:
@@ -103,6 +103,10 @@ class Game(nn.Module, ABC):
     def conditional(cls, config: Any) -> bool:
         """Whether samples are made by class under these settings."""
         return False
+
+    @classmethod
+    def refuse(cls, spec: DataSpec, config: Any, train: Train) -> None:
+        """Raise `SparringError` for a run that could not succeed, such as one too short for the schedule."""
 
     @classmethod
     def tiny(cls) -> tuple[DataSpec, Any]:

@@ -29,6 +29,8 @@ class Average:
     @torch.no_grad()
     def update(self, nimg: int, images: int) -> None:
         """Move the average towards the live weights after a step that brought progress to ``nimg``."""
+        if not self.shadow:  # a game may have nobody to average
+            return
         weight = 1 - self.beta(nimg, images)
         torch._foreach_lerp_(list(self.shadow.values()), [p.detach() for p in self.live.values()], weight)
 

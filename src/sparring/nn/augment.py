@@ -216,20 +216,24 @@ def augmented(critic: nn.Module, kind: str = "none") -> nn.Module:
     if kind == "none":
         return critic
     name, _, listed = kind.partition(":")
-    kinds: dict[str, tuple[Callable[[tuple[str, ...]], nn.Module], tuple[str, ...]]] = {
-        "diff": (DiffAugment, tuple(DIFF)),
-        "ada": (AdaptiveAugment, ADA),
-    }
-    if name not in kinds:
+    if name not in ("diff", "ada"):
         raise SparringError(f"game.augment is none, diff or ada, or diff:{','.join(DIFF)}; got '{kind}'")
-    make, known = kinds[name]
-    changes = tuple(listed.split(",")) if ":" in kind else known
-    for change in changes:
+    if name == "diff":
+        return Augmented(critic, diff_augment(listed if ":" in kind else ",".join(DIFF), "game.augment diff"))
+    return Augmented(critic, AdaptiveAugment(chosen(listed, ADA, "game.augment ada") if ":" in kind else ADA))
+
+
+def diff_augment(policy: str, setting: str) -> DiffAugment:
+    """`DiffAugment` of ``color,translation``. Raises `SparringError` naming ``setting`` for what it cannot do."""
+    return DiffAugment(chosen(policy, tuple(DIFF), setting))
+
+
+def chosen(listed: str, known: tuple[str, ...], setting: str) -> tuple[str, ...]:
+    """The changes that ``listed`` names."""
+    for change in listed.split(","):
         if change not in known:
-            raise SparringError(
-                f"game.augment {name} has no '{change}'{did_you_mean(change, known)}; it has {', '.join(known)}"
-            )
-    return Augmented(critic, make(changes))
+            raise SparringError(f"{setting} has no '{change}'{did_you_mean(change, known)}; it has {', '.join(known)}")
+    return tuple(listed.split(","))
 
 
 def adapts(D: nn.Module) -> bool:

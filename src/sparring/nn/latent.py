@@ -22,5 +22,6 @@ def truncate(z: Tensor, threshold: float) -> Tensor:
     # In float64 and from the nearer tail, where F is small and exact; where 1 - F would round to 1, it is not.
     precise = z.detach().cpu().double()
     tail = math.erfc(threshold / math.sqrt(2)) / 2  # F(-t)
-    bent = torch.special.ndtri(tail + torch.special.ndtr(-precise.abs()) * (1 - 2 * tail)).abs()
+    lower = torch.special.erfc(precise.abs() / math.sqrt(2)) / 2  # F(-|z|); PyTorch's own F is not exact there
+    bent = torch.special.ndtri(tail + lower * (1 - 2 * tail)).abs()
     return (bent * precise.sign()).clamp(-threshold, threshold).to(z)

@@ -22,8 +22,13 @@ class SpectralNorm(_SpectralNorm):
     """PyTorch's, always in the weight's own precision: autocast would hand its vectors products of another type."""
 
     def forward(self, weight: Tensor) -> Tensor:
-        with torch.autocast(weight.device.type, enabled=False):
+        kind = weight.device.type
+        with torch.autocast(kind, enabled=False) if kind != "meta" else contextlib.nullcontext():
             return super().forward(weight)
+
+    def _power_method(self, weight_mat: Tensor, n_power_iterations: int) -> None:
+        if not weight_mat.is_meta:  # networks that are only counted have nothing to iterate
+            super()._power_method(weight_mat, n_power_iterations)
 
 
 def spectral(module: M, kinds: tuple[type[nn.Module], ...] = ALL) -> M:
@@ -37,6 +42,12 @@ def spectral(module: M, kinds: tuple[type[nn.Module], ...] = ALL) -> M:
         assert isinstance(weight, Tensor)
         parametrize.register_parametrization(layer, "weight", SpectralNorm(weight))
     return module
+
+
+def raw_weights(module: nn.Module) -> list[Tensor]:
+    """The normalised layers' weights as they are before that, in the order of the layers."""
+    lists = [m for m in module.modules() if isinstance(m, parametrize.ParametrizationList)]
+    return [m.original for m in lists if isinstance(m[0], SpectralNorm)]
 
 
 @contextlib.contextmanager

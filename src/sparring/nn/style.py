@@ -8,22 +8,7 @@ from torch.nn.functional import conv2d, conv_transpose2d, one_hot
 
 from sparring.nn.equalised import EqualisedLinear, leaky, pixel_norm
 from sparring.nn.fir import Blur
-
-
-def halvings(shape: tuple[int, ...]) -> int:
-    """How often a picture ``(c, h, w)`` is halved: until its shorter side is 4 to 7."""
-    return int(math.log2(min(shape[1:]) / 4))
-
-
-def channels_at(level: int, base: int, most: int) -> int:
-    """Channels of a layer whose picture was doubled ``level`` times from 4x4: ``base`` over its side, at most ``most``.
-
-    Raises ValueError when that leaves none.
-    """
-    channels = min(base // (4 * 2**level), most)
-    if channels < 1:
-        raise ValueError(f"channel_base {base} leaves no channels at {4 * 2**level} pixels; raise it")
-    return channels
+from sparring.nn.levels import channels_at, coarsest, halvings
 
 
 class Mapping(nn.Module):
@@ -173,8 +158,7 @@ class Synthesis(nn.Module):
     def __init__(self, shape: tuple[int, ...], w_dim: int, base: int, most: int):
         super().__init__()
         channels, self.height, self.width = shape
-        depth = halvings(shape)
-        grid = (math.ceil(self.height / 2**depth), math.ceil(self.width / 2**depth))
+        depth, grid = halvings(shape), coarsest(shape)
         widths = [channels_at(level, base, most) for level in range(depth + 1)]
         self.styles = 2 * (depth + 1)
         self.constant = nn.Parameter(torch.randn(widths[0], *grid))

@@ -6,8 +6,9 @@ from torch import Tensor, nn
 
 from sparring.nn.equalised import EqualisedConv, EqualisedLinear, leaky
 from sparring.nn.fir import Blur
+from sparring.nn.levels import channels_at, halvings
 from sparring.nn.stddev import MinibatchStddev
-from sparring.nn.style import Mapping, channels_at, halvings
+from sparring.nn.style import Mapping
 
 
 class HalvingBlock(nn.Module):

@@ -82,10 +82,15 @@ def least_squares_generator(fake_logits: Tensor, real_logits: Tensor | None = No
 # ---------------------------------------------------------------------- hinge (Lim and Ye 2017; Miyato et al. 2018)
 
 
-def hinge_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """E relu(1 - r) + E relu(1 + f) (Miyato et al. 2018, eq. 16). Nothing is learnt from what is past its margin."""
+def hinge_discriminator(
+    real_logits: Tensor, fake_logits: Tensor, real_margin: Tensor | float = 1.0, fake_margin: Tensor | float = 1.0
+) -> Tensor:
+    """E relu(1 - r) + E relu(1 + f) (Miyato et al. 2018, eq. 16). Nothing is learnt from what is past its margin.
+
+    The margins may be drawn for each logit, as by Liu et al. 2021, who take them from [0.8, 1).
+    """
     _check(real_logits, fake_logits)
-    return relu(1 - real_logits).mean() + relu(1 + fake_logits).mean()
+    return relu(real_margin - real_logits).mean() + relu(fake_margin + fake_logits).mean()
 
 
 def hinge_generator(fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:

@@ -13,13 +13,19 @@ from torch.nn.functional import relu
 Critic = Callable[[Tensor], Tensor]
 
 
-def squared_gradient_norm(critic: Critic, points: Tensor) -> Tensor:
-    """``||grad_x critic(x)||^2`` per sample, ``(n,)``, differentiable once more."""
+def judge(critic: Critic, points: Tensor) -> tuple[Tensor, Tensor]:
+    """``critic(points)``, and ``||grad_x critic(x)||^2`` per sample, ``(n,)``, from one pass; both differentiable."""
     with torch.autocast(points.device.type, enabled=False):
         precise = torch.promote_types(points.dtype, torch.float32)
         points = points.detach().to(precise).requires_grad_(True)
-        (gradient,) = torch.autograd.grad(critic(points).sum(), points, create_graph=True)
-        return gradient.flatten(1).square().sum(1)
+        logits = critic(points)
+        (gradient,) = torch.autograd.grad(logits.sum(), points, create_graph=True)
+        return logits, gradient.flatten(1).square().sum(1)
+
+
+def squared_gradient_norm(critic: Critic, points: Tensor) -> Tensor:
+    """``||grad_x critic(x)||^2`` per sample, ``(n,)``, differentiable once more."""
+    return judge(critic, points)[1]
 
 
 def gradient_norm(critic: Critic, points: Tensor) -> Tensor:
@@ -78,9 +84,13 @@ def orthogonal(weights: Iterable[Tensor]) -> Tensor:
     """Sum of ||W W^T - its diagonal||^2 over weights seen as (out, rest) (Brock et al. 2019, eq. 3)."""
     total: Tensor | None = None
     for weight in weights:
-        rows = weight.flatten(1)
-        gram = rows @ rows.T
-        off_diagonal = (gram - gram.diagonal().diag_embed()).square().sum()
+        with torch.autocast(weight.device.type, enabled=False):
+            rows = weight.flatten(1)
+            if len(rows) > rows.shape[1]:  # W^T W is the smaller of the two, and its norm is that of W W^T
+                off_diagonal = (rows.T @ rows).square().sum() - rows.square().sum(1).square().sum()
+            else:
+                gram = rows @ rows.T
+                off_diagonal = (gram - gram.diagonal().diag_embed()).square().sum()
         total = off_diagonal if total is None else total + off_diagonal
     if total is None:
         raise ValueError("no weights to make orthogonal")

@@ -93,6 +93,7 @@ def make_plan(
         reasons.append(f"train.microbatches {cluster.size}: one for each process")
     game: Any = build(cls.config_class, settings.get("game", {}), "game")
     train = build(Train, train_settings, "train")
+    cls.refuse(spec, game, train)
     warning = labels_warning(spec) if cls.conditional(game) else None
     if warning:
         raise SparringError(f"game.conditional cannot be used here: {warning}")

@@ -66,7 +66,8 @@ def train(
     """
     groups: Settings = {"data": settings.pop("data_settings", {})}
     groups |= {group: settings.pop(group) for group in GROUPS if group in settings}
-    groups["train"] = {**groups.get("train", {}), **settings}
+    if settings and isinstance(groups.get("train", {}), dict):
+        groups["train"] = {**groups.get("train", {}), **settings}
     recipe = recipe or Recipe("")
     recipe = Recipe(str(data) or recipe.source, family or recipe.family, recipe.settings)
     session = open_session(recipe, groups, run, start_from=start_from)

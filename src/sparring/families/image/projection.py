@@ -32,7 +32,9 @@ class Config:
     """Settings of `Projection`."""
 
     z_dim: int = setting(128, "size of the latent")
-    width: int = setting(64, "channels of the finest block; below 64 pixels all of G has 4 and all of D 2 times as many")
+    width: int = setting(
+        64, "channels of the finest block; below 64 pixels all of G has 4 and all of D 2 times as many"
+    )
     loss: str = setting("hinge", "adversarial loss; any")
     d_steps: int = setting(5, "turns of D, each on fresh data, for one of G")
     dequantise: bool = setting(True, "blur the 256 levels of real pixels with uniform noise of one level")

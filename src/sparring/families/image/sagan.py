@@ -4,8 +4,8 @@ Paper: Self-Attention Generative Adversarial Networks, arXiv 1805.08318.
 Command: ``sparring train photos/ --family sagan``
 
 Attention sits at 32x32, in G and in D, with keys and values max-pooled as in the authors' code. One turn of D for one
-of G, but D learns four times as fast. By class, as the paper does it, where the data has classes: batch norm by class in
-G, projection in D.
+of G, but D learns four times as fast. Where the data has classes, by class as in the paper: batch norm by class in G,
+projection in D.
 
 Departures: fakes are made and judged with the labels of the reals beside them; samples are drawn with averaged weights
 (``--train.ema_kimg 0`` for the live ones). Pictures below 64 pixels take the blocks of SNGAN (Miyato et al. 2018), with
@@ -33,7 +33,9 @@ class Config:
     """Settings of `SAGAN`."""
 
     z_dim: int = setting(128, "size of the latent")
-    width: int = setting(64, "channels of the finest block; below 64 pixels all of G has 4 and all of D 2 times as many")
+    width: int = setting(
+        64, "channels of the finest block; below 64 pixels all of G has 4 and all of D 2 times as many"
+    )
     loss: str = setting("hinge", "adversarial loss; any")
     attention: int = setting(32, "side of the largest map that gets self-attention; 0: none")
     conditional: bool = setting(True, "make pictures by class; needs labels")

@@ -7,9 +7,9 @@ Algorithm 1 on the networks of DCGAN: the critic moves five times, its weights c
 once. The critic's loss is minus an estimate of the distance, up to the unknown bound of its slope: it may be compared
 along one run and never between two.
 
-Departures: weights are clipped after each move as in the algorithm, and before the first (the authors' code clips before
-each); samples are drawn with averaged weights; of the code's extra critic moves, those of the first 25 steps are
-``--game.warmup_kimg 160``, those at every 500th step are left out.
+Departures: weights are clipped after each move as in the algorithm, and before the first (the authors' code clips
+before each); samples are drawn with averaged weights; of the code's extra critic moves, those of the first 25 steps
+are ``--game.warmup_kimg 160``, those at every 500th step are left out.
 """
 
 from dataclasses import dataclass
