@@ -153,13 +153,14 @@ def test_survives_kill_9(tmp_path: Path) -> None:
 class Witness(Watcher):
     """Remembers what it is told, and fails at the calls named."""
 
-    def __init__(self, *failing: str):
+    def __init__(self, *failing: str, error: Exception | None = None):
         self.failing, self.told = failing, list[tuple[Any, ...]]()
+        self.error = error or ValueError("no such colour")
 
     def _hear(self, call: str, *what: Any) -> None:
         self.told.append((call, *what))
         if call in self.failing:
-            raise OSError(28, "No space left on device")
+            raise self.error
 
     def start(self, nimg: int, total_nimg: int) -> None:
         self._hear("start", nimg, total_nimg)
@@ -204,8 +205,16 @@ def test_a_failing_watcher_is_reported_once_and_left_out(place: int) -> None:
     assert [call for call, *_ in bad.told] == ["start", "tick", "finish"]  # the finish is its own
     reports = [told for told in good.told if told[:2] == ("event", "watcher failed")]
     assert len(reports) == 1
-    assert "Witness failed and is left out: OSError: [Errno 28] No space left" in reports[0][2]
+    assert "Witness failed and is left out: ValueError: no such colour" in reports[0][2]
     assert [call for call, *rest in good.told if rest[:1] != ["watcher failed"]] == ALL
+
+
+def test_one_that_cannot_write_is_reported_once_and_stays() -> None:
+    good, full = Witness(), Witness("tick", "picture", error=OSError(28, "No space left on device"))
+    play(Crowd([full, good]))
+    assert [call for call, *rest in full.told if rest[:1] != ["watcher failed"]] == ALL
+    reports = [told for told in good.told if told[:2] == ("event", "watcher failed")]
+    assert [report[2] for report in reports] == ["Witness could not write: No space left on device"]
 
 
 def test_one_that_fails_at_the_news_is_left_out_too(capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,7 +36,7 @@ class Order:
         return self._read(first, count, 0)
 
     def coins(self, first: int, count: int) -> Tensor:
-        """A fair coin for each position, bool ``(count,)``: whether its picture is mirrored, where that is asked for."""
+        """A fair coin for each position, bool ``(count,)``: whether its picture is mirrored, if that is asked for."""
         return self._read(first, count, 1)
 
     def _read(self, first: int, count: int, column: int) -> Tensor:

@@ -76,9 +76,11 @@ class Training:
         with stop_signals() as stop:
             self.watcher.start(engine.nimg, total)
             try:
+                self.mark = self.saved = (time.monotonic(), engine.nimg)
                 if engine.nimg == 0:
                     self._picture()
-                self.mark = self.saved = (time.monotonic(), engine.nimg)
+                    if engine.train.guard == "rollback":
+                        self.save()  # something to return to from the first step on
                 while engine.nimg < total and not engine.cluster.any(stop.is_set(), engine.device):
                     before = engine.nimg
                     try:

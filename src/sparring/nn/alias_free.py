@@ -124,9 +124,7 @@ class AliasFreeLayer(nn.Module):
         radial: whether its downsampling filter is alike in all directions.
     """
 
-    def __init__(
-        self, before: Band, band: Band, w_dim: int, kernel: int, critical: bool, rgb: bool, radial: bool
-    ):
+    def __init__(self, before: Band, band: Band, w_dim: int, kernel: int, critical: bool, rgb: bool, radial: bool):
         super().__init__()
         self.rgb = rgb
         self.affine = EqualisedLinear(w_dim, before.channels, bias=1.0)

@@ -93,6 +93,7 @@ class Session:
                 f"{plan.train.microbatches} microbatches cannot be dealt evenly to {cluster.size} processes; start as "
                 "many processes as divide them, or train into another --run with other --train.microbatches"
             )
+        self.begins = not folder.exists
         self.device = choose_device(plan.train.device)
         self.reals, _ = some_reals(plan.dataset, min(SHOWN, len(plan.dataset)))
 
@@ -103,8 +104,10 @@ class Session:
             self.folder.create()
         self.cluster.barrier()
         with self._holding_the_folder(), torch.random.fork_rng(), _deterministic(), _troubles_named(self.folder):
+            if self.cluster.leads and self.begins and self.folder.exists:
+                raise SparringError(f"{self.folder.root} was begun by another process meanwhile; say it again to go on")
             self.watcher = Crowd(self._watchers(quiet) if self.cluster.leads else [])
-            if self.cluster.leads and (self.changes or not self.folder.exists):
+            if self.cluster.leads and (self.changes or self.begins):
                 self.folder.write_recipe(plan.record())
             self.cluster.barrier()
             dealer = make_dealer(

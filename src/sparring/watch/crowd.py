@@ -11,10 +11,14 @@ from sparring.watch.words import printable
 
 
 class Crowd(Watcher):
-    """Passes every call on, in order. A watcher that raises is reported once to the others and left out."""
+    """Passes every call on, in order. A watcher that raises is reported to the others and left out.
+
+    One that could not write (`OSError`: a full disk) is reported once too, but stays: disks are emptied.
+    """
 
     def __init__(self, watchers: Sequence[Watcher]):
         self.watchers = list(watchers)
+        self.unable: list[Watcher] = []
 
     def start(self, nimg: int, total_nimg: int) -> None:
         self._tell(lambda watcher: watcher.start(nimg, total_nimg))
@@ -37,8 +41,17 @@ class Crowd(Watcher):
                 continue  # it failed meanwhile, while it was told of another's failure
             try:
                 call(watcher)
+            except OSError as error:
+                self._excuse(watcher, error)
             except Exception as error:  # whatever a watcher raises, the run goes on
                 self._leave_out(watcher, error)
+
+    def _excuse(self, watcher: Watcher, error: OSError) -> None:
+        if all(other is not watcher for other in self.unable):
+            self.unable.append(watcher)
+            name = type(watcher).__name__
+            message = printable(f"{name} could not write: {error.strerror or error}")
+            self.event("watcher failed", message, watcher=name)
 
     def _leave_out(self, watcher: Watcher, error: Exception) -> None:
         self.watchers = [other for other in self.watchers if other is not watcher]
