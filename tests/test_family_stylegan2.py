@@ -104,7 +104,8 @@ def test_settings_by_size_are_those_of_the_authors():
 
     assert chosen(256) == (16, 5.0, 0.8192)
     assert chosen(1024) == (4, 1.25, 52.4288)
-    assert chosen(32) == (32, 10.0, 0.0064)
+    assert chosen(128) == (32, 10.0, 0.1024)
+    assert chosen(32) == (32, 10.0, 0.01)
 
 
 def test_the_path_length_turn_moves_the_mean_length_and_the_styles_average():

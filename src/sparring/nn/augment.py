@@ -193,15 +193,31 @@ class AdaptiveAugment(nn.Module):
 
 
 class Augmented(nn.Module):
-    """D behind an augmentation. In eval mode it is D."""
+    """D behind an augmentation. In eval mode it is D.
+
+    Its state is D's, under D's own names, and the augmentation's under ``augment``: so a run with augmentation may begin
+    with what one without has learnt, and the other way round.
+    """
 
     def __init__(self, critic: nn.Module, augment: nn.Module):
         super().__init__()
         self.critic, self.augment = critic, augment
+        self.register_state_dict_post_hook(_without_critic)
+        self.register_load_state_dict_pre_hook(_with_critic)
 
     def forward(self, images: Tensor, *args: Any) -> Any:
         """What D says of the changed images; other arguments are handed on."""
         return self.critic(self.augment(images) if self.training else images, *args)
+
+
+def _without_critic(module: nn.Module, state: dict[str, Any], prefix: str, metadata: Any) -> None:
+    for name in [name for name in state if name.startswith(f"{prefix}critic.")]:
+        state[prefix + name.removeprefix(f"{prefix}critic.")] = state.pop(name)
+
+
+def _with_critic(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    for name in [name for name in state if name.startswith(prefix) and not name.startswith(f"{prefix}augment.")]:
+        state[f"{prefix}critic.{name.removeprefix(prefix)}"] = state.pop(name)
 
 
 def augmented(critic: nn.Module, kind: str = "none") -> nn.Module:

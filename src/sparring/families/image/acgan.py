@@ -40,7 +40,7 @@ class Config:
     loss: str = setting("non_saturating", "adversarial loss; any but wasserstein")
     class_weight_reals: float = setting(1.0, "weight of D's classification loss on reals")
     class_weight_fakes: float = setting(0.0, "weight of D's classification loss on fakes; the paper has 1")
-    class_weight_generator: float = setting(0.1, "weight of the classification loss in G; the paper has 1")
+    class_weight_generator: float = setting(0.5, "weight of the classification loss in G; the paper has 1")
     discriminator_norm: Literal["none", "batch"] = setting("none", "normalisation in D; the paper has batch")
     r1_gamma: float = setting(0.5, "strength of the R1 penalty, gamma/2 ||grad D(x)||^2; 0: none")
     r1_every: int = setting(16, "steps from one R1 turn to the next; each counts so many times")
