@@ -195,8 +195,8 @@ class AdaptiveAugment(nn.Module):
 class Augmented(nn.Module):
     """D behind an augmentation. In eval mode it is D.
 
-    Its state is D's, under D's own names, and the augmentation's under ``augment``: so a run with augmentation may begin
-    with what one without has learnt, and the other way round.
+    Its state is D's, under D's own names, beside the augmentation's under ``augment``: so a run with one may begin
+    with what a run without has learnt, and the other way round.
     """
 
     def __init__(self, critic: nn.Module, augment: nn.Module):

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from sparring.core.cluster import Cluster
 from sparring.core.config import FREE_ON_RESUME, Data, Optim, Settings, Train, build, flatten, merge, plain
@@ -104,7 +105,7 @@ def make_plan(
 def dry_game(family: str, cls: type[Game], spec: DataSpec, config: Any) -> Game:
     """The networks without memory for their weights: whether these settings build any at all, before a run begins."""
     try:
-        with torch.device("meta"), warnings.catch_warnings():
+        with torch.device("meta"), _Unfilled(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of layers without weights; they are refused below
             game = cls(spec, config)
     except (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError) as error:
@@ -115,6 +116,18 @@ def dry_game(family: str, cls: type[Game], spec: DataSpec, config: Any) -> Game:
         if parameter.numel() == 0:
             raise SparringError(f"family '{family}': these --game settings leave {name} without weights; raise them")
     return game
+
+
+class _Unfilled(TorchFunctionMode):
+    """Leaves tensors as they are made: filling ones that have no memory does nothing, but costs torch seconds."""
+
+    FILLS = (torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.bernoulli_)
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in self.FILLS or getattr(func, "__module__", "") == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def first_line(error: Exception) -> str:

@@ -196,7 +196,7 @@ class StyleGAN2(Game):
         if side <= 64:  # for one CPU, or one small device
             game.update(channel_base=4096 if side <= 32 else 8192, channel_max=128 if side <= 32 else 256)
             # As their settings for 32 pixels have it; the rule above leaves next to nothing for small pictures.
-            game.update(path_weight=0.0, r1_gamma=max(game["r1_gamma"], 0.01))
+            game.update(path_weight=0.0, mixing=0.0, r1_gamma=max(game["r1_gamma"], 0.01))
         elif side >= 512:
             game["channel_base"] = 32768
         return {"game": game, "train": {"batch": batch, "ema_kimg": batch * 10 / 32}}
