@@ -24,8 +24,9 @@ help:            ## What there is
 demo: .venv/core ## Set up and train on real scanned digits, on the CPU, about two minutes; ends with pictures
 	$(BIN)/sparring train digits --run runs/demo
 
+# One thread a process: two test processes with two threads each would wait for one another on two cores.
 test: .venv/dev lint ## Set up and run every check and test
-	$(BIN)/pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
 lint: .venv/dev
 	$(BIN)/ruff check .

@@ -178,6 +178,16 @@ def test_gamma_follows_the_area_unless_it_is_given():
     assert FAMILY(DataSpec("image", (1, 32, 32)), FAMILY.config_class(width=8, gamma=0.05)).gamma == 0.05
 
 
+def test_the_rates_are_the_papers_at_its_width_and_higher_below():
+    spec = DataSpec("image", (1, 8, 8))
+    for width, lr in ((768, 2e-4), (1536, 2e-4), (384, 4e-4), (128, 1.2e-3), (8, 2e-3)):
+        with torch.device("meta"):
+            rates = FAMILY(spec, FAMILY.config_class(width=width)).optimisers()["D"]
+        assert rates.lr == pytest.approx(lr)
+        assert rates.end_lr == pytest.approx(lr / 4)
+        assert (rates.betas, rates.end_beta2, rates.burn_in_kimg) == ((0.0, 0.9), 0.99, 200)
+
+
 def test_the_label_is_heard_by_both():
     game, batch = make_game(), make_batch()
     other = 1 - batch.labels

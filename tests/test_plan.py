@@ -35,7 +35,7 @@ def test_settings_for_all_players_are_spread_as_a_kept_recipe_says_them():
 
 def test_length_follows_the_data():
     assert default_kimg(DataSpec("image", (1, 8, 8), count=100)) == 200
-    assert default_kimg(DataSpec("image", (1, 8, 8), count=1797)) == 400
+    assert default_kimg(DataSpec("image", (1, 8, 8), count=1797)) == 310
     assert default_kimg(DataSpec("image", (1, 8, 8), count=10**7)) == 5000
 
 

@@ -6,9 +6,11 @@ from sparring.core.recipe import Recipe
 def cgan_cpu() -> Recipe:
     """Handwritten digits by class in CPU minutes.
 
-    Command: ``sparring train --recipe cgan_cpu``. Hardware: two CPU cores. Time and quality: not measured yet.
+    Command: ``sparring train --recipe cgan_cpu``. Hardware: one CPU core. Its first 28 kimg took 4 minutes on a busy
+    one (one seed): of 2,000 samples a small convolutional classifier, right on 99.1% of the test set, took 95.2% for
+    the class asked for, and they differed within a class 96% as much as reals. All 80 kimg: not measured yet.
     """
-    return Recipe("mnist", "cgan", {"train": {"kimg": 100}})
+    return Recipe("mnist", "cgan", {"train": {"kimg": 80}})
 
 
 def cgan_gpu() -> Recipe:
@@ -23,9 +25,11 @@ def cgan_gpu() -> Recipe:
 def acgan_cpu() -> Recipe:
     """Handwritten digits by class in CPU minutes, told apart by an auxiliary classifier.
 
-    Command: ``sparring train --recipe acgan_cpu``. Hardware: two CPU cores. Time and quality: not measured yet.
+    Command: ``sparring train --recipe acgan_cpu``. Hardware: one CPU core. Its first 56 kimg took 8 minutes on a busy
+    one (one seed): of 2,000 samples a small convolutional classifier, right on 99.1% of the test set, took 97.3% for
+    the class asked for, and they differed within a class 83% as much as reals. All 80 kimg: not measured yet.
     """
-    return Recipe("mnist", "acgan", {"train": {"kimg": 100}})
+    return Recipe("mnist", "acgan", {"train": {"kimg": 80}})
 
 
 def acgan_gpu() -> Recipe:
@@ -62,7 +66,8 @@ def lapgan_cpu() -> Recipe:
 
     Command: ``sparring train --recipe lapgan_cpu``. Hardware: two CPU cores. Time and quality: not measured yet.
     """
-    return Recipe("mnist", "lapgan", {"game": {"width": 24, "hidden": 400}, "train": {"kimg": 200}})
+    settings = {"game": {"width": 16, "hidden": 400}, "optim": {"lr": 5e-4}, "train": {"batch": 32, "kimg": 150}}
+    return Recipe("mnist", "lapgan", settings)
 
 
 def lapgan_gpu() -> Recipe:

@@ -141,8 +141,8 @@ def choose_family(spec: DataSpec) -> tuple[str, str]:
 
 
 def default_kimg(spec: DataSpec) -> float:
-    """How long to train when nobody says: about 220 passes, between 200 and 5,000 thousand images."""
-    return float(min(max(round(spec.count * 0.22 / 10) * 10, 200), 5000))
+    """How long to train when nobody says: about 170 passes, between 200 and 5,000 thousand images."""
+    return float(min(max(round(spec.count * 0.17 / 10) * 10, 200), 5000))
 
 
 def shape_of(spec: DataSpec) -> str:

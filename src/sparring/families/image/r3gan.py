@@ -4,9 +4,10 @@ Paper: The GAN is dead; long live the GAN! A Modern Baseline GAN, arXiv 2501.054
 Command: ``sparring train photos/ --family r3gan``
 
 Departures from the authors' code: the networks are small unless said otherwise (128 wide, one block a stage, of their
-768 and two); gamma, unless given, follows the size of the pictures; G learns from the fakes that D judged, beside the
-same reals; the half-life of averaged weights grows along a line instead of a cosine; augmentation, if asked for, is
-DiffAugment or those of ADA's changes that need no interpolation; penalties, and so D's whole turn, run in float32.
+768 and two), and narrow ones learn at a higher rate; gamma, unless given, follows the size of the pictures; G learns
+from the fakes that D judged, beside the same reals; the half-life of averaged weights grows along a line instead of a
+cosine; augmentation, if asked for, is DiffAugment or those of ADA's changes that need no interpolation; penalties, and
+so D's whole turn, run in float32.
 """
 
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from sparring.nn.augment import adapts, augment_terms, augmented
 from sparring.nn.r3gan import R3Discriminator, R3Generator, stage_widths
 from sparring.objectives.adversarial import pairing_discriminator, pairing_generator
 from sparring.objectives.penalties import judge
+
+PAPER_WIDTH = 768
 
 
 @dataclass(frozen=True)
@@ -92,8 +95,10 @@ class R3GAN(Game):
         return self.fakes(batch).clamp(-1, 1)
 
     def optimisers(self) -> dict[str, Optim]:
-        paper = Optim(lr=2e-4, betas=(0.0, 0.9), burn_in_kimg=self.config.burn_in_kimg, end_lr=5e-5, end_beta2=0.99)
-        return dict.fromkeys(self.players(), paper)
+        # Adam moves every weight by the rate; where fewer meet, weights are larger, and need a higher one.
+        lr = 2e-4 * min(max(PAPER_WIDTH / self.config.width, 1.0), 10.0)
+        rates = Optim(lr=lr, betas=(0.0, 0.9), end_lr=lr / 4, end_beta2=0.99, burn_in_kimg=self.config.burn_in_kimg)
+        return dict.fromkeys(self.players(), rates)
 
     def controllers(self) -> list[Controller]:
         # ADA's own rule asks how sure D is of a real by itself, which D never learns under a relativistic loss.
