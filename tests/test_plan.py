@@ -4,7 +4,7 @@ import pytest
 
 from sparring.core.config import Optim, build, flatten, merge, unflatten
 from sparring.core.errors import SparringError
-from sparring.core.recipe import GROUPS, Recipe
+from sparring.core.recipe import Recipe
 from sparring.core.spec import DataSpec
 from sparring.recipes import load_recipe, recipes
 from sparring.tools.plan import default_kimg, duration, make_plan, players_optim, shape_of, spread_optim

@@ -9,7 +9,8 @@ def digits() -> Recipe:
     Command: ``sparring train --recipe digits`` (what ``sparring train digits`` chooses by itself). Hardware, time and
     what three classifiers see in the samples: docs/results/demo.md.
     """
-    return Recipe("digits", "dcgan", {"game": {"width": 32}, "train": {"kimg": 310}})
+    settings = {"game": {"width": 32}, "optim": {"lr": 5e-4}, "train": {"kimg": 310}}
+    return Recipe("digits", "dcgan", settings)
 
 
 def dcgan_fashion_cpu() -> Recipe:

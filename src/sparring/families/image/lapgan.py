@@ -7,9 +7,9 @@ Level K, the coarsest, makes a small picture from noise; each finer level k make
 below it lacks once it is enlarged to l_k. The levels are independent games: while training, l_k comes from real
 pictures. Only sampling chains them, p(I) = p(I_K) prod_k p(I_k | l_k).
 
-Departures: Adam in place of SGD with a rising momentum, and a lazy R1 penalty on each D beside the dropout; pictures in
-[-1, 1] in place of standardised pixels, with a tanh at the coarsest level; samples are drawn with averaged weights. All
-levels are trained in one run.
+Departures: Adam in place of SGD with a rising momentum; a lazy R1 penalty on each D in place of dropout
+(``--game.dropout 0.5 --game.r1_gamma 0`` is the release's D); pictures in [-1, 1] in place of standardised pixels, with
+a tanh at the coarsest level; samples are drawn with averaged weights. All levels are trained in one run.
 """
 
 import math
@@ -39,7 +39,7 @@ class Config:
     z_dim: int = setting(100, "size of the coarsest level's latent; a finer level takes one plane of noise")
     width: int = setting(64, "channels of a finer level's convolutions")
     hidden: int = setting(1200, "units of the coarsest G's layers; its D has half as many")
-    dropout: float = setting(0.5, "share of features dropped before the last layer of each D")
+    dropout: float = setting(0.0, "share of features dropped before the last layer of each D; the release has 0.5")
     loss: str = setting("non_saturating", "adversarial loss; any but wasserstein")
     r1_gamma: float = setting(0.5, "strength of the R1 penalty, gamma/2 ||grad D(x)||^2; 0: none")
     r1_every: int = setting(16, "steps from one R1 turn to the next; each counts so many times")
@@ -50,7 +50,7 @@ class LAPGAN(Game):
     """K + 1 pairs of players that never meet while training. Paper and command: see the module."""
 
     config_class = Config
-    not_accumulable = "dropout: masks are drawn per microbatch"
+    not_accumulable = "dropout, where D has any: masks are drawn per microbatch"
 
     def __init__(self, spec: DataSpec, config: Config):
         super().__init__(spec, config)
@@ -142,7 +142,7 @@ class LAPGAN(Game):
     @classmethod
     def tiny(cls) -> tuple[DataSpec, Config]:
         spec = DataSpec("image", (3, 12, 9), classes=("a", "b"), class_counts=(40, 24), count=64)
-        return spec, Config(levels=1, z_dim=4, width=4, hidden=8, conditional=True, r1_every=2)
+        return spec, Config(levels=1, z_dim=4, width=4, hidden=8, dropout=0.5, conditional=True, r1_every=2)
 
 
 class CoarseGenerator(nn.Module):

@@ -18,8 +18,8 @@ from sparring.core.config import Optim, Settings, Train, setting
 from sparring.core.errors import SparringError
 from sparring.core.game import Game, Turn
 from sparring.core.spec import DataSpec
-from sparring.nn.progressive import Frame, ProgressiveDiscriminator, ProgressiveGenerator, growth, stage
 from sparring.nn.levels import halvings
+from sparring.nn.progressive import Frame, ProgressiveDiscriminator, ProgressiveGenerator, growth, stage
 from sparring.objectives.adversarial import wasserstein
 from sparring.objectives.penalties import wgan_gp
 
