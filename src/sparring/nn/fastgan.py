@@ -149,10 +149,12 @@ class DownBlock(nn.Module):
 
 
 def bend(layer: nn.Conv2d) -> list[nn.Module]:
+    """A convolution, its normalisation, and the bend after it."""
     return [layer, nn.BatchNorm2d(layer.out_channels), nn.LeakyReLU(0.2)]
 
 
 def halving(before: int, after: int) -> list[nn.Module]:
+    """From ``before`` channels to ``after``, at half the size."""
     return bend(conv(before, after, 4, 2, 1))
 
 
