@@ -102,3 +102,15 @@ def test_settings_follow_the_size(side, lr, defaults):
         assert BigGAN(spec, Config()).optimisers()["G"].lr == lr
     with pytest.raises(SparringError, match="at least two classes"):
         BigGAN(DataSpec("image", (3, side, side), count=10), Config())
+
+
+def test_sampling_heeds_truncation():
+    game = BigGAN(*BigGAN.tiny()).eval()
+    labels = torch.zeros(3, dtype=torch.int64)
+    batches = [Batch.of_seeds([1, 2, 3], labels, torch.device("cpu"), psi) for psi in (None, 0.3, 0.0)]
+    noise = [Batch.of_seeds([1, 2, 3], labels, torch.device("cpu")).noise(game.G.z_dim) for _ in batches]
+    with torch.no_grad():
+        whole, typical, centre = (game.sample(batch) for batch in batches)
+        torch.testing.assert_close(whole, game.G(noise[0], labels))
+        torch.testing.assert_close(typical, game.G(truncate(noise[1], 0.3), labels))
+    assert float(centre.std(0).max()) < 1e-4  # one class, no noise to speak of: one picture

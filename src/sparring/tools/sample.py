@@ -52,7 +52,7 @@ def check_truncation(game: Game, truncation: float | None) -> None:
         return
     if not game.truncates:
         raise SparringError(
-            "truncation cannot be asked for here: this family has no centre to draw samples to (stylegan2 has one)"
+            "truncation cannot be asked for here: this family says no way to keep samples close to the typical"
         )
     if not (math.isfinite(truncation) and truncation >= 0):
         raise SparringError(f"truncation is a number from 0, such as 0.7; got {truncation}")

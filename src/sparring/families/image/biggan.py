@@ -15,6 +15,7 @@ chunk of z is all that its scales and shifts follow.
 
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,7 @@ from sparring.core.errors import SparringError
 from sparring.core.game import Game, Turn
 from sparring.core.spec import DataSpec
 from sparring.nn.conditional import CodeBatchNorm
+from sparring.nn.latent import truncate
 from sparring.nn.resnet import (
     ResDiscriminator,
     ResGenerator,
@@ -94,6 +96,7 @@ class BigGAN(Game):
     """Latents by block, classes by a shared code. Paper and command: see the module."""
 
     config_class = Config
+    truncates: ClassVar[bool] = True
     not_accumulable = "BatchNorm in G: statistics are per microbatch"
 
     def __init__(self, spec: DataSpec, config: Config):
@@ -139,7 +142,10 @@ class BigGAN(Game):
         return Outcome(loss, terms, real_logits=real_logits, fake_logits=fake_logits, fake=fake)
 
     def sample(self, batch: Batch) -> Tensor:
-        return self.fakes(batch)
+        z = batch.noise(self.G.z_dim)
+        if batch.truncation is not None:
+            z = truncate(z, max(batch.truncation, 1e-6))  # sec. 3.1
+        return self.G(z, batch.labels)
 
     def optimisers(self) -> dict[str, Optim]:
         rate = 2e-4 if small(self.spec) else 5e-5
