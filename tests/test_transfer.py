@@ -1,6 +1,7 @@
 """Beginning with what another run has learnt."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -45,3 +46,13 @@ def test_nothing_that_fits_and_nothing_there(teacher, tmp_path):
         sparring.train("digits", run=tmp_path / "a", start_from=tmp_path / "nowhere", **TINY)
     with pytest.raises(SparringError, match="none of its weights fit"):
         sparring.train("digits", run=tmp_path / "b", start_from=teacher.root, **{**TINY, "family": "vanilla"})
+
+
+def test_a_run_killed_before_its_first_state_begins_with_the_other_again(teacher, tmp_path, monkeypatch):
+    monkeypatch.setattr(sparring.tools.train.Training, "run", lambda self: "stopped")
+    for _ in range(2):  # the second time the folder is there, and its states are gone
+        sparring.train("digits", run=tmp_path / "r", game={"width": 4}, start_from=teacher.root, **TINY)
+        begun, _ = newest(sparring.core.folder.RunFolder(tmp_path / "r"))
+        assert torch.equal(begun["game"]["G.layers.0.weight"], newest(teacher)[0]["game"]["G.layers.0.weight"])
+        for state in (tmp_path / "r" / "state").iterdir():
+            shutil.rmtree(state)

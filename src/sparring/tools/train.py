@@ -205,19 +205,21 @@ def open_session(
     asked = Recipe(recipe.source, recipe.family, settings)  # on resume only what was said now counts
     full = recipe.with_settings(settings)
     if run is not None and RunFolder(run).exists:
-        return _resume(RunFolder(run), asked, progress, cluster)
+        return _resume(RunFolder(run), asked, progress, cluster, start_from)
     if not recipe.source:
         raise SparringError("say what to train on: a folder, a file, or a built-in name such as digits")
     plan = make_plan(full, progress, cluster)
     folder = RunFolder(run or Path("runs") / f"{plan.dataset.name}-{plan.family.rpartition(':')[2]}")
     if folder.exists:
-        return _resume(folder, asked, progress, cluster)
+        return _resume(folder, asked, progress, cluster, start_from)
     return Session(plan, folder, cluster, start_from=start_from)
 
 
-def _resume(folder: RunFolder, asked: Recipe, progress: Any, cluster: Cluster) -> Session:
+def _resume(
+    folder: RunFolder, asked: Recipe, progress: Any, cluster: Cluster, start_from: str | Path | None
+) -> Session:
     plan, changes = resume_plan(folder, asked, progress)
-    return Session(plan, folder, cluster, changes)
+    return Session(plan, folder, cluster, changes, start_from)  # heeded only where no state was saved yet
 
 
 def write_environment(folder: RunFolder, plan: Plan, device: torch.device, cluster: Cluster) -> None:
