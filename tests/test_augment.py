@@ -7,16 +7,18 @@ import pytest
 import torch
 from torch import nn
 
+import sparring
 from sparring.core.batch import Outcome
 from sparring.core.config import Train
 from sparring.core.errors import SparringError
 from sparring.core.game import Turn
 from sparring.core.registry import load_family
 from sparring.core.schedule import burn_in
+from sparring.engine.augmentation import augment
 from sparring.engine.loop import Engine
 from sparring.nn import augment as aug
 from sparring.nn.adaptive import AdaptiveProbability, ScheduledProbability
-from sparring.nn.augment import ADA, AdaptiveAugment, Augmented, DiffAugment, adapts, augment_terms, augmented
+from sparring.nn.augment import ADA, AdaptiveAugment, Augmented, DiffAugment, adapts, augmented
 from sparring.objectives.penalties import squared_gradient_norm
 from sparring.testing import conformance
 
@@ -235,7 +237,7 @@ def test_kinds():
 
 @pytest.mark.parametrize("kind", ["flip", "diff:colour", "ada:", "Diff", "ada:xflip,"])
 def test_a_kind_that_is_none_is_refused(kind):
-    with pytest.raises(SparringError, match=r"game\.augment"):
+    with pytest.raises(SparringError, match=r"train\.augment"):
         augmented(nn.Flatten(), kind)
 
 
@@ -307,29 +309,44 @@ def test_a_scheduled_p_follows_its_cosine():
     assert burn_in(3.0, 1.0, 0, 0) == 1.0
 
 
-# ---------------------------------------------------------------------- in the game: dcgan
+# ---------------------------------------------------------------------- in any game: train.augment
+
+SURE = Train(kimg=1, batch=8, augment="ada", augment_kimg=0.064)  # p moves by half at every fourth batch
 
 
-class AugmentedDCGAN(load_family("dcgan")):
-    """The first user, with settings that make p move within the steps of the conformance suite."""
+def engine_of(name, train, **settings):
+    family = load_family(name)
+    spec, config = family.tiny()
+    torch.manual_seed(0)
+    return Engine(family(spec, replace(config, **settings)), conformance.RandomDealer(spec), train)
 
-    @classmethod
-    def tiny(cls):
-        spec, config = super().tiny()
-        return spec, replace(config, augment="ada")
 
-    def controllers(self):
-        return [AdaptiveProbability("D", target=-1.1, kimg=0.1, interval=3)]  # always sure: p rises by 0.24
+def always_sure(engine):
+    """Reals are judged real with certainty, whatever D says."""
+    engine.controllers[0].target = -1.1
+    return engine
 
 
 def test_signs_are_counted_alike_however_the_batch_is_cut():
-    """After 4 batches of 8, p has moved once, by 3 batches, and the fourth is on the tally."""
-    for train in (Train(kimg=1, batch=8), Train(kimg=1, batch=8, microbatches=2)):
-        engine = conformance.make_engine(AugmentedDCGAN, train)
-        for _ in range(4):
+    """After 5 batches of 8, p has moved once, by 4 batches, and the fifth is on the tally."""
+    for train in (SURE, replace(SURE, microbatches=2)):
+        engine = always_sure(engine_of("dcgan", train))
+        for _ in range(5):
             engine.step()
-        assert engine.game.D.augment.p.item() == pytest.approx(0.24, abs=1e-6)
+        assert engine.game.D.augment.p.item() == pytest.approx(0.5, abs=1e-6)
         assert engine.game.D.augment.tally[1:].tolist() == [8, 1]
+        assert engine.tally.read()["augment_p/D"] == pytest.approx(0.2)  # 0, 0, 0, 0.5, 0.5
+
+
+class AugmentedDCGAN(load_family("dcgan")):
+    """With a p that moves within the steps of the conformance suite."""
+
+    def __init__(self, spec, config):
+        super().__init__(spec, config)
+        self.D = augmented(self.D, "ada")
+
+    def controllers(self):
+        return [AdaptiveProbability("D", target=-1.1, kimg=0.1, interval=3)]  # always sure: p rises by 0.24
 
 
 @pytest.mark.parametrize(
@@ -345,16 +362,75 @@ def test_dcgan_keeps_its_promises_behind_ada(check):
     check(AugmentedDCGAN)
 
 
-def test_dcgan_takes_augment_and_logs_p():
-    family = load_family("dcgan")
-    spec, config = family.tiny()
-    with pytest.raises(SparringError, match="relativistic_pairing"):
-        family(spec, replace(config, augment="ada", loss="relativistic_pairing"))
-    engine = Engine(
-        family(spec, replace(config, augment="ada")), conformance.RandomDealer(spec), Train(kimg=1, batch=8)
-    )
-    assert isinstance(engine.controllers[0], AdaptiveProbability)
+@pytest.mark.parametrize("name", ["vanilla", "acgan", "cgan", "stylegan3", "tutorial", "biggan"])
+def test_every_judge_of_every_family_is_put_behind_it(name):
+    engine = engine_of(name, replace(SURE, augment="diff:translation"))
+    assert engine.game.D.augment.policy == ("translation",)
+    assert engine.players["D"] is engine.game.D
+    assert "augment" not in " ".join(engine.game.state_dict())
+    adaptive = engine_of(name, SURE)
+    (controller,) = adaptive.controllers
+    assert isinstance(controller, AdaptiveProbability)
+    assert (controller.boundary, controller.kimg, controller.target) == (0.0, 0.064, 0.6)
+
+
+def test_each_level_of_a_pyramid_has_its_own_p():
+    engine = engine_of("lapgan", SURE)
+    assert [controller.player for controller in engine.controllers] == ["D0", "D1"]
     engine.step()
-    assert engine.tally.read()["D.discriminator/augment_p"] == 0
-    assert augment_terms(family(spec, config).D) == {}
-    assert family(spec, replace(config, augment="diff:color")).D.augment.policy == ("color",)
+    terms = engine.tally.read()
+    assert terms["augment_p/D0"] == terms["augment_p/D1"] == 0
+
+
+def test_a_growing_picture_is_changed_at_its_size():
+    """Progressive's D is told the picture's stage beside the picture."""
+    engine = engine_of("progressive", replace(SURE, augment="diff"))
+    seen = []
+    engine.game.D.augment.register_forward_hook(lambda _, inputs, out: seen.append(tuple(out.shape[2:])))
+    for _ in range(6):
+        engine.step()
+    assert len(set(seen)) > 1
+
+
+def test_the_boundary_of_the_loss_decides():
+    assert engine_of("dcgan", SURE, loss="least_squares").controllers[0].boundary == 0.5
+    for name, settings in (("dcgan", {"loss": "relativistic_pairing"}), ("wgan_gp", {}), ("r3gan", {})):
+        with pytest.raises(SparringError, match=r"train\.augment ada cannot tell.*--train\.augment-p"):
+            engine_of(name, SURE, **settings)
+
+
+def test_a_probability_of_ones_own_needs_no_boundary():
+    engine = engine_of("wgan_gp", replace(SURE, augment_p=0.4, augment_kimg=0.001))
+    (controller,) = engine.controllers
+    assert isinstance(controller, ScheduledProbability)
+    for _ in range(2):
+        engine.step()
+    assert engine.game.D.augment.p.item() == pytest.approx(0.4)
+
+
+def test_who_has_no_place_for_it_says_so():
+    with pytest.raises(SparringError, match=r"train\.augment diff has no place.*--game\.policy"):
+        engine_of("fastgan", replace(SURE, augment="diff"))
+    game = conformance.make_game(load_family("vanilla"))
+    game.spec = replace(game.spec, modality="points")
+    with pytest.raises(SparringError, match="changes pictures, and these are points"):
+        augment(game, SURE)
+    game = conformance.make_game(load_family("vanilla"))
+    game.judges = lambda: ("critic",)
+    with pytest.raises(SparringError, match="no player 'critic'"):
+        augment(game, SURE)
+
+
+@pytest.mark.parametrize("settings", [{"augment_p": 0.3}, {"augment": "ada", "augment_p": 1.0}, {"augment_kimg": 0.0}])
+def test_settings_that_make_no_sense_are_refused(settings):
+    with pytest.raises(ValueError, match="augment_"):
+        Train(**settings)
+
+
+def test_a_published_model_knows_nothing_of_it(tmp_path):
+    run = sparring.train(
+        "digits", family="vanilla", run=tmp_path / "r", kimg=0.064, augment="ada", data_settings={"labels": "none"}
+    )
+    card = (tmp_path / "r" / "model" / "model.json").read_text()
+    assert "augment" not in card
+    assert run.sample(2).shape == (2, 1, 8, 8)

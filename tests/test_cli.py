@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from conftest import TINY, contents, outcome, states
-from sparring.core.config import Data, Optim, Train
+from sparring.core.config import Data, Eval, Optim, Train
 from sparring.core.errors import SparringError
 from sparring.core.registry import families, load_family
 
@@ -70,12 +70,12 @@ def surface():
             (
                 "/".join(argument.names)
                 if argument.field_info.kind.name == "KEYWORD_ONLY"
-                else argument.names[0][2:].upper()
+                else argument.names[0].lstrip("-").upper()
             )
             for argument in arguments
         ]
         lines.append(f"{name} {' '.join(options)}".strip())
-    groups = {"data": Data, "optim": Optim, "train": Train}
+    groups = {"data": Data, "optim": Optim, "train": Train, "eval": Eval}
     built_in = {name: family for name, family in families().items() if family.kind != "plug-in"}
     groups |= {f"game of {name}": load_family(name).config_class for name in sorted(built_in)}
     for group, cls in groups.items():

@@ -15,7 +15,8 @@ from PIL import Image
 from sparring.core.config import Data
 from sparring.core.errors import SparringError
 from sparring.data import DataSet, dealer, make_dealer, open_data
-from sparring.data.dealer import Order, StreamDealer
+from sparring.data.dealer import StreamDealer
+from sparring.data.order import BalancedOrder, Order
 
 CPU = torch.device("cpu")
 COUNT = 23
@@ -217,3 +218,61 @@ def test_flips_are_a_function_of_position_and_mirror_half(photos: Path) -> None:
     assert 60 < int(turned.sum()) < 140
     again, _ = flipped.deal(64, 8)
     assert torch.equal(again, mirrored[64:72])
+
+
+def imbalanced(tmp_path: Path) -> Path:
+    """Folders a, b, c of 20, 7 and 2 pictures, of each a colour of its own."""
+    for name, count in (("a", 20), ("b", 7), ("c", 2)):
+        (tmp_path / "uneven" / name).mkdir(parents=True)
+        for index in range(count):
+            pixels = np.random.default_rng([ord(name), index]).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "uneven" / name / f"{index}.png")
+    return tmp_path / "uneven"
+
+
+def test_balanced_every_class_has_one_place_in_each_round_and_every_sample_its_turn(photos: Path) -> None:
+    labels = torch.tensor([0] * 20 + [1] * 7 + [2] * 2)
+    order = BalancedOrder(labels, seed=5).indices(0, 3 * 140)
+    rounds = labels[order].reshape(-1, 3)
+    assert torch.equal(rounds.sort(1).values, torch.tensor([[0, 1, 2]]).expand(140, 3))
+    assert len({tuple(row) for row in rounds.tolist()}) == 6  # in every order
+    for label, members in ((0, range(20)), (1, range(20, 27)), (2, range(27, 29))):
+        stream = order[labels[order] == label]
+        for start in range(0, 140, len(members)):
+            assert sorted(stream[start : start + len(members)].tolist()) == list(members)
+
+
+def test_balanced_order_depends_on_position_alone() -> None:
+    labels = torch.tensor([2, 0, 0, 5, 0, 0, 0, 5])  # a class without samples has no place
+    whole = BalancedOrder(labels, seed=5).indices(0, 200)
+    scattered = BalancedOrder(labels, seed=5)
+    for first, count in ((150, 50), (0, 7), (2, 2), (60, 100), (199, 1), (0, 200)):
+        assert torch.equal(scattered.indices(first, count), whole[first : first + count])
+    assert not torch.equal(BalancedOrder(labels, seed=6).indices(0, 200), whole)
+    assert torch.equal(scattered.coins(9, 50), Order(8, seed=5).coins(9, 50))
+    with pytest.raises(ValueError, match="cannot deal"):
+        scattered.indices(-1, 4)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_balanced_is_dealt_alike_in_memory_streamed_and_shared(photos: Path, tmp_path: Path, workers: int) -> None:
+    folder = imbalanced(tmp_path)
+    data, streamed = pair(folder)
+    assert data.spec.class_counts == (20, 7, 2)
+    memory = make_dealer(data, seed=1, stride=8, device=CPU, balance=True)
+    halves = [make_dealer(streamed, seed=1, stride=8, device=CPU, workers=workers, balance=True) for _ in range(2)]
+    seen = []
+    for first in range(0, 48, 8):
+        images, labels = memory.deal(first, 8)
+        assert labels is not None
+        parts = [half.deal(first + 4 * rank, 4) for rank, half in enumerate(halves)]
+        assert torch.equal(torch.cat([part for part, _ in parts]), images)
+        seen.append(labels)
+    assert torch.cat(seen).bincount().tolist() == [16, 16, 16]
+    for half in halves:
+        half.close()
+
+
+def test_what_has_no_classes_cannot_be_balanced(photos: Path) -> None:
+    with pytest.raises(ValueError, match="labels"):
+        make_dealer(open_data(str(photos), Data(labels="none")), seed=1, stride=8, device=CPU, balance=True)

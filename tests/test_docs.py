@@ -16,7 +16,7 @@ import torch
 
 from sparring import cli
 from sparring.core import config, registry
-from sparring.core.config import Data, Optim, Train, build, describe, flatten, plain, unflatten
+from sparring.core.config import Data, Eval, Optim, Train, build, describe, flatten, plain, unflatten
 from sparring.core.game import Game
 from sparring.core.recipe import GROUPS
 from sparring.core.spec import DataSpec
@@ -29,6 +29,7 @@ SOURCE = ROOT / "src" / "sparring"
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 FENCE = re.compile(r"^(?P<mark>(?:<!--[^\n]*-->\n)?)```(?P<info>[^\n`]*)\n(?P<body>.*?)^```$", re.M | re.S)
 TABLE = re.compile(r"(<!-- table: (?P<what>[\w. -]+) -->\n)(?P<rows>.*?)(<!-- end -->)", re.S)
+FREE = re.compile(r"`--(data|train|eval)\.([a-z-]+)`")
 LINK = re.compile(r"\]\((?P<target>[^()\s]+)\)")
 FAMILIES = sorted(name for name, family in registry.families().items() if family.kind != "plug-in")
 
@@ -81,7 +82,7 @@ def table(what: str) -> str:
         name, _, shape = family.partition(" ")
         return "\n".join(rows_of_sizes(registry.load_family(name), shape)) + "\n"
     if not family:
-        return "\n".join(rows_of(group, {"data": Data, "train": Train, "optim": Optim}[group])) + "\n"
+        return "\n".join(rows_of(group, {"data": Data, "train": Train, "optim": Optim, "eval": Eval}[group])) + "\n"
     cls = registry.load_family(family)
     rows = rows_of_optimisers(cls) if group == "optim" else rows_of(group, cls.config_class)
     return "\n".join(rows if len(rows) > 2 else ["None."]) + "\n"
@@ -99,7 +100,7 @@ def test_tables_of_settings_are_those_of_the_code(page: Path) -> None:
 
 @pytest.mark.parametrize(
     ("page", "wanted"),
-    [("settings", what) for what in ("data", "train", "optim")]
+    [("settings", what) for what in ("data", "train", "optim", "eval")]
     + [(f"families/{name}", f"{group} {name}") for name in FAMILIES for group in ("game", "optim")],
 )
 def test_every_group_of_settings_has_its_table(page: str, wanted: str) -> None:
@@ -145,6 +146,7 @@ def check_settings(flat: dict[str, Any], family: str) -> None:
     said = unflatten(flat)
     build(Data, said.get("data", {}), "data")
     build(Train, said.get("train", {}), "train")
+    build(Eval, said.get("eval", {}), "eval")
     if ":" not in family:
         cls = registry.load_family(family)
         build(cls.config_class, said.get("game", {}), "game")
@@ -227,7 +229,7 @@ def test_exit_codes_and_free_settings_are_documented() -> None:
     text = (ROOT / "docs" / "run-folder.md").read_text(encoding="utf-8")
     for code in (0, cli.MISTAKE, cli.STOPPED):
         assert f"| `{code}` |" in text, f"run-folder.md does not explain exit code {code}"
-    listed = {f"{group}.{name}" for group, name in re.findall(r"`--(data|train)\.([a-z-]+)`", _section(text, "resume"))}
+    listed = {f"{group}.{name}" for group, name in re.findall(FREE, _section(text, "resume"))}
     assert {name.replace("-", "_") for name in listed} == config.FREE_ON_RESUME
 
 

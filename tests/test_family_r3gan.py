@@ -176,6 +176,9 @@ def test_gamma_follows_the_area_unless_it_is_given():
     assert FAMILY(DataSpec("image", (1, 64, 32)), FAMILY.config_class(width=8)).gamma == 2
     assert FAMILY(DataSpec("image", (1, 16, 8)), FAMILY.config_class(width=8)).gamma == 1
     assert FAMILY(DataSpec("image", (1, 32, 32)), FAMILY.config_class(width=8, gamma=0.05)).gamma == 0.05
+    for side, batch, gamma in ((32, 64, 1.0), (32, 256, 0.25), (64, 16, 16.0), (8, 32, 2.0)):
+        scaled = FAMILY.scaled(DataSpec("image", (3, side, side)), Train(batch=batch))
+        assert scaled == {"game": {"gamma": gamma}}
 
 
 def test_the_rates_are_the_papers_at_its_width_and_higher_below():
@@ -197,21 +200,19 @@ def test_the_label_is_heard_by_both():
 
 
 def test_ada_takes_p_from_its_schedule():
-    game = make_game(augment="ada", augment_p=0.4, burn_in_kimg=0.016)
-    engine = Engine(game, conformance.RandomDealer(SPEC), Train(kimg=1, batch=8))
+    train = Train(kimg=1, batch=8, augment="ada", augment_p=0.4, augment_kimg=0.016)
+    engine = Engine(make_game(), conformance.RandomDealer(SPEC), train)
     seen = []
     for _ in range(3):
         engine.step()
-        seen.append(game.D.augment.p.item())
+        seen.append(engine.game.D.augment.p.item())
     assert isinstance(engine.controllers[0], ScheduledProbability)
     assert seen == pytest.approx([0, 0.2, 0.4])
-    assert "D.discriminator/augment_p" in engine.tally.read()
+    assert engine.tally.read()["augment_p/D"] == pytest.approx(0.2)
 
 
 def test_mistakes_are_refused():
     with pytest.raises(SparringError, match="two classes"):
         FAMILY(DataSpec("image", (1, 8, 8)), TINY)
-    with pytest.raises(ValueError, match="augment_p"):
-        FAMILY.config_class(augment_p=1.0)
     with pytest.raises(ValueError, match="negative"):
         FAMILY.config_class(gamma=-1)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from sparring.core.batch import Batch
+from sparring.core.config import Train
 from sparring.core.errors import SparringError
 from sparring.core.spec import DataSpec
 from sparring.families.image.stylegan2 import Config, StyleGAN2
@@ -97,15 +98,18 @@ def test_the_schedule_and_its_optimisers():
     assert busy.optimisers()["G"].lr == 0.0025
 
 
-def test_settings_by_size_are_those_of_the_authors():
-    def chosen(side):
-        settings = StyleGAN2.defaults(DataSpec("image", (3, side, side), count=100))
-        return settings["train"]["batch"], settings["train"]["ema_kimg"], settings["game"]["r1_gamma"]
+def test_settings_by_size_and_batch_are_those_of_the_authors():
+    def chosen(side, batch=0):
+        spec = DataSpec("image", (3, side, side), count=100)
+        batch = batch or StyleGAN2.defaults(spec)["train"]["batch"]
+        settings = StyleGAN2.scaled(spec, Train(batch=batch))
+        return batch, settings["train"]["ema_kimg"], settings["game"]["r1_gamma"]
 
     assert chosen(256) == (16, 5.0, 0.8192)
     assert chosen(1024) == (4, 1.25, 52.4288)
     assert chosen(128) == (32, 10.0, 0.1024)
     assert chosen(32) == (32, 10.0, 0.01)
+    assert chosen(256, 64) == (64, 20.0, 0.2048)
 
 
 def test_the_path_length_turn_moves_the_mean_length_and_the_styles_average():

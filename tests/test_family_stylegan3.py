@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import conv2d, leaky_relu
 
 from sparring.core.batch import Batch
-from sparring.core.config import Optim
+from sparring.core.config import Optim, Train
 from sparring.core.errors import SparringError
 from sparring.core.spec import DataSpec
 from sparring.families.image.stylegan3 import Config, StyleGAN3, blurred
@@ -260,10 +260,11 @@ def test_blur_by_hand_and_its_fade():
 
 
 def test_r1_by_size_is_the_authors():
-    def gamma(side):
-        return StyleGAN3.defaults(DataSpec("image", (3, side, side), count=9))["game"]["r1_gamma"]
+    def gamma(side, batch=32):
+        return StyleGAN3.scaled(DataSpec("image", (3, side, side), count=9), Train(batch=batch))["game"]["r1_gamma"]
 
     assert (gamma(1024), gamma(512), gamma(256)) == (32.8, 8.2, 2.05)
+    assert gamma(1024, 16) == 65.6
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 9, 21), (4, 8, 8)])

@@ -7,7 +7,8 @@ from sparring.core.errors import SparringError
 from sparring.core.recipe import Recipe
 from sparring.core.spec import DataSpec
 from sparring.recipes import load_recipe, recipes
-from sparring.tools.plan import default_kimg, duration, make_plan, players_optim, shape_of, spread_optim
+from sparring.tools.choose import default_kimg, shape_of
+from sparring.tools.plan import duration, make_plan, players_optim, spread_optim
 
 PAPER = {"G": Optim(lr=1e-4), "D": Optim(lr=4e-4)}
 

@@ -148,6 +148,9 @@ class Pyramid(Game):
     def averaged(self) -> tuple[str, ...]:
         return ("G0", "G1", "G2")
 
+    def judges(self) -> tuple[str, ...]:
+        return ("D0", "D1", "D2")
+
     def turns(self, nimg: int) -> list[Turn]:
         pairs = [self.pair(level) for level in range(3)]
         return [turn for pair in pairs for turn in pair]
@@ -189,6 +192,8 @@ class Pyramid(Game):
 
 class Cycle(Game):
     """Two generators as one player, two discriminators as another (CycleGAN), between the halves of a picture."""
+
+    not_augmentable = "its D is two, and sees flattened halves"
 
     def __init__(self, spec: DataSpec, config: object):
         super().__init__(spec, config)

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sparring.core.errors import SparringError
+    from sparring.tools.evaluate import evaluate
     from sparring.tools.run import Run, load
     from sparring.tools.train import train
 
 __version__ = "0.1.0"
-__all__ = ["Run", "SparringError", "load", "train"]
+__all__ = ["Run", "SparringError", "evaluate", "load", "train"]
 
 _HOMES = {
     "Run": "sparring.tools.run",
     "SparringError": "sparring.core.errors",
+    "evaluate": "sparring.tools.evaluate",
     "load": "sparring.tools.run",
     "train": "sparring.tools.train",
 }

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sparring.core.config import Data, Optim, Settings, Train, build, describe, merge, read_file, unflatten
+from sparring.core.config import Data, Eval, Optim, Settings, Train, build, describe, merge, read_file, unflatten
 from sparring.core.errors import SparringError, did_you_mean
 from sparring.core.recipe import GROUPS
 
@@ -106,7 +106,7 @@ def train(
     Parameters
     ----------
     data
-        A folder, zip, idx, npz or Parquet file of pictures, or: digits, mnist, fashion-mnist, cifar10.
+        A folder, zip, idx, npz or Parquet file of pictures, or: digits, mnist, fashion-mnist, cifar10, ring, grid.
     family
         What to train (see `sparring families`); left out, the data decides. Also my.module:MyGAN.
     run
@@ -163,6 +163,7 @@ def sample(
     seeds: str = "0-15",
     out: Path = Path("out"),
     label: Annotated[str | None, Parameter(name=["--class", "--label"])] = None,
+    labels: str = "as-data",
     kind: Annotated[Literal["files", "grid", "npz"], Parameter(name="--as")] = "files",
     truncation: float | None = None,
     family: str | None = None,
@@ -180,8 +181,10 @@ def sample(
         Where to write.
     label
         A class by name or number, for a run trained by class.
+    labels
+        How often each class is drawn, for such a run: as-data, balanced, or shares such as cat:3,dog:1.
     kind
-        One PNG per seed, one grid, or one npz.
+        One PNG per seed (points: one CSV for all), one grid, or one npz.
     truncation
         How close to the typical to stay, such as 0.7: less varied, fewer failures. For families that truncate.
     family
@@ -195,9 +198,92 @@ def sample(
     chosen = parse_seeds(seeds)
     loaded = load(run, family, device)
     with Bars() as progress:
-        for done in sample_to(loaded.game, chosen, out, kind, label, truncation):
+        for done in sample_to(loaded.game, chosen, out, kind, label, truncation, labels):
             progress("samples", done, len(chosen))
     console.print(f"{len(chosen):,} samples in {out}")
+    return 0
+
+
+@app.command
+def evaluate(
+    run: Path | None = None,
+    *,
+    real: str | None = None,
+    fake: str | None = None,
+    data: str | None = None,
+    extractor: str = "auto",
+    weights: Path | None = None,
+    resize: str | None = None,
+    samples: int = 10_000,
+    metrics: str = "",
+    seed: int = 0,
+    device: str = "auto",
+) -> int:
+    """Measure a run's samples, or one set of pictures against another; each number with its protocol.
+
+    Parameters
+    ----------
+    run
+        A run folder, or a model/ folder with --data. Scores are kept in its metrics.jsonl.
+    real
+        Instead of a run: real pictures, as for train.
+    fake
+        And pictures to measure against them.
+    data
+        Other real data to compare a run with; left out, what it held out, else its data's test files.
+    extractor
+        The feature network: auto, pixels-pca, classifier, inception-2015-12-05, ...
+    weights
+        The file of its weights.
+    resize
+        How pictures are brought to Inception's size: tf1-bilinear-299, pytorch-bilinear-299, clean-bicubic-299.
+    samples
+        How many to draw, and how many reals to use at most.
+    metrics
+        Which, separated by commas, such as fd,kid; left out, all that can be measured.
+    seed
+        Of the metrics' own random choices.
+    device
+        auto, cpu, cuda, mps.
+    """
+    from sparring.tools.evaluate import evaluate as measure
+    from sparring.tools.evaluate import render
+
+    asked = [key.strip() for key in metrics.split(",") if key.strip()]
+    with Bars() as progress:
+        found = measure(
+            run,
+            real=real,
+            fake=fake,
+            data=data,
+            extractor=extractor,
+            weights=weights,
+            resize=resize,
+            samples=samples,
+            metrics=asked,
+            seed=seed,
+            device=device,
+            progress=progress,
+        )
+    render(found, console)
+    if run is not None and found.picture is not None:
+        console.print(f"\nScores    {run / 'metrics.jsonl'}\nNearest   {found.picture}")
+    return 0
+
+
+@app.command
+def compare(*runs: Path) -> int:
+    """Put the latest scores of runs side by side. Scores of unlike protocols are refused, with what differs.
+
+    Parameters
+    ----------
+    runs
+        Two run folders or more, each evaluated before.
+    """
+    from sparring.tools.compare import compare as put_together
+    from sparring.tools.compare import render
+
+    render(put_together(runs), console)
     return 0
 
 
@@ -253,7 +339,7 @@ def settings(family: str = "") -> int:
     family
         A family's name.
     """
-    groups: list[tuple[str, Any]] = [("data", Data), ("train", Train), ("optim", Optim)]
+    groups: list[tuple[str, Any]] = [("data", Data), ("train", Train), ("optim", Optim), ("eval", Eval)]
     if family:
         from sparring.core.registry import load_family
 

@@ -1,8 +1,9 @@
 """Settings: frozen dataclasses inside, strict at the edges.
 
-Every setting of a run belongs to one of four groups, spelt the same on the command line (``--train.kimg 60``), in a
+Every setting of a run belongs to one of five groups, spelt the same on the command line (``--train.kimg 60``), in a
 settings file (``[train] kimg = 60``), in ``recipe.json`` and in Python: ``data`` (how samples are read), ``game`` (the
-family's own), ``optim`` (per player), ``train`` (the engine's). `build` refuses what it does not know.
+family's own), ``optim`` (per player), ``train`` (the engine's), ``eval`` (numbers while training). `build` refuses what
+it does not know.
 """
 
 import dataclasses
@@ -57,9 +58,15 @@ class Data:
     channels: Literal["auto", "1", "2", "3", "4"] = setting("auto", "1 grey, 2 grey+alpha, 3 RGB, 4 RGBA")
     labels: Literal["auto", "none"] = setting("auto", "none ignores classes that the data has")
     flip: bool = setting(False, "mirror pictures left to right in half of their showings; not for digits or text")
+    balance: bool = setting(False, "show each class equally often, however few samples it has")
     store: Literal["auto", "memory", "stream"] = setting("auto", "keep decoded pixels in memory, or read as needed")
     workers: int = setting(2, "reading processes when streaming; 0 reads in the training process")
     max_bad: float = setting(0.01, "share of unreadable files above which training is refused")
+    held_out: float = setting(0.0, "share that training never sees, kept for evaluation; chosen by content")
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.held_out < 1:
+            raise ValueError(f"held_out is a share from 0 to below 1, got {self.held_out}")
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,10 @@ class Train:
     precision: Literal["fp32", "bf16"] = setting("fp32", "bf16 runs networks under autocast; penalties stay in fp32")
     ema_kimg: float = setting(10.0, "half-life of the weight average, in thousands of images; 0 turns it off")
     ema_rampup: float = setting(0.05, "the half-life never exceeds this share of the images shown so far; 0: no ramp")
+    augment: str = setting("none", "what D sees of pictures changed: none, diff, ada, or as in diff:color,cutout")
+    augment_p: float = setting(0.0, "probability that ada's changes rise to; 0: as much as D overfits")
+    augment_kimg: float = setting(500.0, "kimg in which ada's p rises from 0 to augment_p, or may rise to 1")
+    freeze_d: int = setting(0, "with --from: layers of D, from the data on, that keep what they came with")
     clip_norm: float = setting(0.0, "clip the movers' joint gradient norm; 0: never")
     guard: Literal["stop", "skip", "rollback"] = setting("stop", "what to do when a gradient is not finite")
     guard_limit: int = setting(20, "skips or rollbacks in a row before the run stops all the same")
@@ -85,12 +96,18 @@ class Train:
     track: tuple[str, ...] = setting((), "also log to: tensorboard, wandb, mlflow")
 
     def __post_init__(self) -> None:
-        for name in ("kimg", "batch", "microbatches"):
+        for name in ("kimg", "batch", "microbatches", "augment_kimg"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
         for name in ("ema_kimg", "ema_rampup", "clip_norm", "guard_limit", "tick_kimg", "picture_kimg", "save_kimg"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} cannot be negative, got {getattr(self, name)}")
+        if self.freeze_d < 0:
+            raise ValueError(f"freeze_d cannot be negative, got {self.freeze_d}")
+        if not 0 <= self.augment_p < 1:
+            raise ValueError(f"augment_p is at least 0 and below 1, got {self.augment_p}")
+        if self.augment_p > 0 and self.augment.partition(":")[0] != "ada":
+            raise ValueError(f"augment_p is a probability of ada's; with augment {self.augment} leave it out")
         if self.batch > 1 << 20:
             raise ValueError(f"batch is at most 2^20 images, got {self.batch}")
         if not 0 <= self.seed < 1 << 63:
@@ -106,10 +123,28 @@ class Train:
         return round(self.kimg * 1000)
 
 
+@dataclass(frozen=True)
+class Eval:
+    """Numbers while training. They shape no weight: a run is bit-identical with and without them."""
+
+    every: float = setting(0.0, "how often to evaluate, in thousands of images; 0: never")
+    samples: int = setting(2000, "samples each time, and reals at most")
+    extractor: str = setting("auto", "feature network, as for `sparring evaluate`; auto chooses by the data")
+    patience: int = setting(0, "stop after so many evaluations in a row without gain; 0: only advise")
+
+    def __post_init__(self) -> None:
+        for name in ("every", "patience"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} cannot be negative, got {getattr(self, name)}")
+        if self.samples < 50:
+            raise ValueError(f"samples must be 50 or more, got {self.samples}")
+
+
 # What may change when a run is resumed: it shapes what is kept and shown, or how long, never the path of the weights.
 FREE_ON_RESUME = frozenset(
     {"train.kimg", "train.device", "train.guard", "train.guard_limit", "train.keep", "train.track"}
     | {"train.tick_kimg", "train.picture_kimg", "train.save_kimg", "train.save_minutes", "data.workers", "data.store"}
+    | {"eval.every", "eval.samples", "eval.extractor", "eval.patience"}
 )
 
 
@@ -238,7 +273,7 @@ def read_file(path: Path) -> Settings:
     except (ValueError, OSError) as error:  # what TOML, JSON and UTF-8 raise are ValueErrors
         raise SparringError(f"{path}: {error}") from None
     if not isinstance(loaded, dict):
-        raise SparringError(f"{path}: a settings file holds groups of settings (data, game, optim, train)")
+        raise SparringError(f"{path}: a settings file holds groups of settings (data, eval, game, optim, train)")
     return loaded
 
 

@@ -8,6 +8,12 @@ from pathlib import Path
 from typing import Any
 
 
+def cache_folder() -> Path:
+    """``$SPARRING_CACHE``, or ``~/.cache/sparring``: what can be had again, kept between runs."""
+    given = os.environ.get("SPARRING_CACHE")
+    return Path(given) if given else Path.home() / ".cache" / "sparring"
+
+
 def write_atomic(path: Path, data: bytes) -> None:
     """Write, fsync, rename, fsync the folder. The temporary lies beside its target: rename is atomic only there."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -5,9 +5,11 @@ recipe.json        what is trained on what, strict and versioned: an unknown key
 env.json           versions, device, seed of the process that trained
 log.jsonl          every logged number, a line per tick
 events.jsonl       verdicts, resumes, skipped steps, settings that changed
+metrics.jsonl      every evaluation: scores with their protocols
 samples/           what a person looks at: grids on fixed seeds, ``reals.png``, ``timelapse.gif``
 report.html        one self-contained page
 model/             ``generator.safetensors`` + ``model.json``: loads without unpickling anything
+best/              the same at the best evaluation so far, where ``--eval.every`` asked for any
 state/             full training states, newest few, checksummed
 tensorboard/       where ``--train.track`` names it; ``tracking.json`` holds other trackers' run names
 =================  ====================================================================================
@@ -38,6 +40,8 @@ class RunFolder:
         self.report = self.root / "report.html"
         self.log = self.root / "log.jsonl"
         self.events = self.root / "events.jsonl"
+        self.metrics = self.root / "metrics.jsonl"
+        self.best = self.root / "best"
 
     def create(self) -> None:
         """Make the folders. Raises `SparringError` where that is not allowed."""

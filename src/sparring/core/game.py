@@ -55,10 +55,15 @@ class Game(nn.Module, ABC):
     steps an optimiser, knows no device and no file: that is the engine's business.
     """
 
-    modality: ClassVar[str] = "image"
+    # The kinds of data it is for, rooms in ``sparring.modalities``.
+    modalities: ClassVar[tuple[str, ...]] = ("image",)
     config_class: ClassVar[type] = NoSettings
     # Why k microbatches are not exactly one large batch, e.g. "BatchNorm: statistics are per microbatch".
     not_accumulable: ClassVar[str | None] = None
+    # Why `--train.augment` has no place here, e.g. "D sees changed pictures always".
+    not_augmentable: ClassVar[str | None] = None
+    # Whether batch, width and augmentation follow the data and the machine; else a paper's settings stay as they are.
+    fitted: ClassVar[bool] = False
     # Whether `sample` heeds ``batch.truncation``: less varied, more typical samples.
     truncates: ClassVar[bool] = False
 
@@ -86,17 +91,46 @@ class Game(nn.Module, ABC):
         """The players whose weights are averaged (EMA) and which `sample` needs."""
         return ("G",)
 
+    def judges(self) -> tuple[str, ...]:
+        """The players that score samples, given to them first of all arguments; ``--train.augment`` changes what they
+        see, ``--train.freeze_d`` holds their first layers.
+        """
+        return ("D",)
+
+    def boundary(self, judge: str) -> float | None:
+        """The logit at which ``judge`` is undecided, by which ``--train.augment ada`` reads ``Outcome.real_logits``.
+
+        None where a logit means nothing by itself. Unless a family says otherwise, that of its ``self.loss``.
+        """
+        boundary: float | None = getattr(getattr(self, "loss", None), "boundary", None)
+        return boundary
+
     def optimisers(self) -> dict[str, Optim]:
         """The paper's optimiser for each player."""
         return {name: Optim() for name in self.players()}
 
     def controllers(self) -> "list[Controller]":
-        """Who writes buffers of this game while it is played, such as ADA's p."""
+        """Who writes buffers or weights of this game while it is played, such as one who clips a critic's."""
         return []
 
     @classmethod
     def defaults(cls, spec: DataSpec) -> Settings:
         """Settings that this family wants for such data, e.g. ``{"train": {"kimg": 60}}``; a person's settings win."""
+        return {}
+
+    @classmethod
+    def narrow(cls, spec: DataSpec) -> Settings:
+        """Of a family that is `fitted`: settings by which a CPU gets further with such data."""
+        return {}
+
+    @classmethod
+    def wide(cls, spec: DataSpec) -> Settings:
+        """Of a family that is `fitted`: settings for plenty of data on a large accelerator."""
+        return {}
+
+    @classmethod
+    def scaled(cls, spec: DataSpec, train: Train) -> Settings:
+        """Settings in proportion to the batch, such as a penalty's strength; asked when ``train`` is settled."""
         return {}
 
     @classmethod

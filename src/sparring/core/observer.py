@@ -55,6 +55,10 @@ class Controller(ABC):
         ``nimg`` is the images shown before this step.
         """
 
+    def terms(self, game: Game) -> dict[str, Tensor]:
+        """Named scalars worth logging, asked for after each step. Must not read a number off the device."""
+        return {}
+
 
 @dataclass(frozen=True)
 class Tick:

@@ -1,4 +1,4 @@
-"""What is trained on what: a source of data, a family, and settings in four groups."""
+"""What is trained on what: a source of data, a family, and settings in five groups."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 from sparring.core.config import Settings, merge
 from sparring.core.errors import SparringError, did_you_mean
 
-GROUPS = ("data", "game", "optim", "train")
+GROUPS = ("data", "game", "optim", "train", "eval")
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Recipe:
     Attributes:
         source: the data: a path or a built-in name.
         family: a family's name; empty lets the data decide.
-        settings: ``{"data": {...}, "game": {...}, "optim": {...}, "train": {...}}``, each part optional.
+        settings: ``{"data": {...}, "game": {...}, "optim": {...}, "train": {...}, "eval": {...}}``, each part optional.
     """
 
     source: str

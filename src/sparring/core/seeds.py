@@ -52,8 +52,8 @@ class SeedNoise:
         return torch.stack([torch.rand(*shape, generator=g) for g in self.generators]).to(self.device)
 
 
-def draw_labels(seeds: Sequence[int], class_counts: Sequence[int]) -> Tensor:
-    """One label per seed, drawn in the proportions of the data. Returns int64 ``(n,)``."""
+def draw_labels(seeds: Sequence[int], class_counts: Sequence[float]) -> Tensor:
+    """One label per seed, drawn in these proportions, as a rule the data's. Returns int64 ``(n,)``."""
     shares = torch.tensor(class_counts, dtype=torch.float64).cumsum(0)
     drawn = [torch.rand(1, generator=torch.Generator().manual_seed(seed_of("label", seed))).item() for seed in seeds]
     return torch.searchsorted(shares / shares[-1], torch.tensor(drawn, dtype=torch.float64), right=True)

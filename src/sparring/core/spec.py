@@ -9,7 +9,7 @@ class DataSpec:
 
     Attributes:
         modality: the kind of data, the name of a room in ``sparring.modalities``.
-        shape: shape of one sample; ``(channels, height, width)`` for an image. Values lie in [-1, 1].
+        shape: of one sample: ``(channels, height, width)`` of an image, ``(d,)`` of a point. Values lie in [-1, 1].
         classes: names of the classes, empty without labels.
         class_counts: how many samples each class has, in the same order.
         count: how many samples there are.

@@ -218,8 +218,10 @@ def idx_labels_of(images: Path) -> Path | None:
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
-def read_cifar10(path: Path) -> Arrays:
-    """The 50,000 training pictures of ``cifar-10-binary.tar.gz``: records of a label and 3 x 32 x 32 bytes.
+def read_cifar10(path: Path, part: str = "data_batch_") -> Arrays:
+    """The 50,000 training pictures of ``cifar-10-binary.tar.gz``, or the 10,000 of its ``test_batch``.
+
+    They are records of a label and 3 x 32 x 32 bytes.
 
     Read as a stream of the tar; the more common python version of the set is pickled, and not read.
     """
@@ -229,7 +231,7 @@ def read_cifar10(path: Path) -> Arrays:
         with tarfile.open(path, "r|gz") as tar:
             for member in tar:
                 name = member.name.rpartition("/")[2]
-                file = tar.extractfile(member) if name.startswith("data_batch_") and member.isfile() else None
+                file = tar.extractfile(member) if name.startswith(part) and member.isfile() else None
                 if file is not None:
                     data = np.frombuffer(file.read(), np.uint8)
                     if data.size % record:
@@ -238,7 +240,7 @@ def read_cifar10(path: Path) -> Arrays:
     except _READ_ERRORS as error:
         raise SparringError(f"cannot read {path}: {_why(error)}") from None
     if not batches:
-        raise SparringError(f"{path} is not the binary version of CIFAR-10: it has no data_batch_1.bin")
+        raise SparringError(f"{path} is not the binary version of CIFAR-10: it has no {part}*.bin")
     rows = np.concatenate([batches[name] for name in sorted(batches)])
     labels = rows[:, 0].astype(np.int64)
     if labels.max() >= len(CIFAR10):

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from sparring.core.files import cache_folder
 from sparring.data.arrays import Arrays, digits, read_cifar10, read_idx
-from sparring.data.download import Remote, cache_folder, fetch
+from sparring.data.download import Remote, fetch
 from sparring.data.parallel import Progress
 
 _MNIST = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
@@ -48,6 +49,37 @@ FILES: dict[str, tuple[Remote, ...]] = {
         _remote("cifar-10-binary.tar.gz", "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd", _CIFAR),
     ),
 }
+
+
+# The test parts, where they are files of their own or inside the training file's archive (CIFAR-10).
+TESTS: dict[str, tuple[Remote, ...]] = {
+    "mnist": (
+        _remote(
+            "t10k-images-idx3-ubyte.gz", "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6", _MNIST
+        ),
+        _remote(
+            "t10k-labels-idx1-ubyte.gz", "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6", _MNIST
+        ),
+    ),
+    "fashion-mnist": (
+        _remote(
+            "t10k-images-idx3-ubyte.gz", "78cb45a589ec14266eab4ac0cb2e9e10a4c076ae2d337fe86383d761bff83f32", _FASHION
+        ),
+        _remote(
+            "t10k-labels-idx1-ubyte.gz", "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5", _FASHION
+        ),
+    ),
+    "cifar10": FILES["cifar10"],
+}
+
+
+def read_builtin_test(name: str, progress: Progress | None = None) -> Arrays:
+    """The published test part of a set of `TESTS`, downloaded into the cache when it is not there yet."""
+    paths = [fetch(remote, cache_folder() / name, progress) for remote in TESTS[name]]
+    if name == "cifar10":
+        return read_cifar10(paths[0], "test_batch")
+    arrays = read_idx(paths[0], paths[1])
+    return replace(arrays, classes=CLOTHES) if name == "fashion-mnist" else arrays
 
 
 def read_builtin(name: str, progress: Progress | None = None) -> Arrays:

@@ -1,7 +1,8 @@
 """Real data, opened."""
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -62,8 +63,9 @@ class DataSet:
         fingerprint: hex SHA-256 of all samples as they are trained on, with labels; the same in memory and streamed.
         notes: what was decided about the data, as sentences for people.
         labels: int64 ``(n,)``, or None.
-        pixels: uint8 ``(n, c, h, w)`` when the set is in memory.
+        pixels: uint8 ``(n, c, h, w)`` when the set is in memory; of points their values, float32 ``(n, d)``.
         reader: reads samples when it is streamed.
+        held_out: what `hold_out` kept from training.
     """
 
     name: str
@@ -73,6 +75,7 @@ class DataSet:
     labels: Tensor | None = field(default=None, repr=False)
     pixels: Tensor | None = field(default=None, repr=False)
     reader: Reader | None = field(default=None, repr=False)
+    held_out: "DataSet | None" = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return self.spec.count
@@ -83,7 +86,7 @@ class DataSet:
         return self.pixels is not None
 
     def get(self, indices: Sequence[int] | Tensor) -> tuple[Tensor, Tensor | None]:
-        """Samples by number: uint8 ``(n, c, h, w)`` and int64 ``(n,)`` or None."""
+        """Samples by number, as they are kept: uint8 ``(n, c, h, w)`` (see `pixels`); and int64 ``(n,)`` or None."""
         places = torch.as_tensor(indices, dtype=torch.int64)
         labels = None if self.labels is None else self.labels[places]
         if self.pixels is not None:
@@ -91,3 +94,22 @@ class DataSet:
         if self.reader is None:
             raise ValueError("a DataSet has pixels or a reader")
         return torch.from_numpy(self.reader.read_many(places.tolist())), labels
+
+    def subset(self, indices: np.ndarray) -> "DataSet":
+        """The samples of those numbers, in that order, as a set of its own with the same classes."""
+        places = torch.from_numpy(indices)
+        labels = None if self.labels is None else self.labels[places]
+        counts = () if labels is None else tuple(torch.bincount(labels, minlength=len(self.spec.classes)).tolist())
+        digest = hashlib.sha256(self.fingerprint.encode() + indices.astype("<i8").tobytes()).hexdigest()
+        reader = self.reader
+        if reader is not None:
+            reader = replace(reader, chosen=tuple(reader.chosen[index] for index in indices))
+        return DataSet(
+            self.name,
+            replace(self.spec, count=len(indices), class_counts=counts),
+            digest,
+            self.notes,
+            labels,
+            None if self.pixels is None else self.pixels[places],
+            reader,
+        )

@@ -1,14 +1,12 @@
 """Dealing: an endless shuffled stream that can be entered anywhere.
 
-Position ``i`` is sample ``i % n`` of the permutation of epoch ``i // n``, which depends on the run's seed and the epoch
-alone. What is dealt is a function of position, however many processes and workers there are.
+What is dealt is a function of position (`Order`), however many processes and workers there are.
 """
 
 import os
 import signal
 import warnings
-from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -18,51 +16,22 @@ from torch.utils.data import DataLoader, Dataset
 
 from sparring.core.batch import Dealer
 from sparring.core.errors import SparringError
-from sparring.core.seeds import seed_of
 from sparring.data.dataset import DataSet, Reader
+from sparring.data.order import BalancedOrder, Order
 from sparring.data.parallel import cpus
+from sparring.modalities import modality
 from sparring.modalities.image import from_uint8
 
 
-class Order:
-    """Which sample lies at each position of the stream."""
-
-    def __init__(self, count: int, seed: int):
-        self.count, self.seed = count, seed
-        self._epochs: OrderedDict[int, tuple[Tensor, Tensor]] = OrderedDict()
-
-    def indices(self, first: int, count: int) -> Tensor:
-        """Sample numbers int64 ``(count,)`` at positions ``first`` to ``first + count``."""
-        return self._read(first, count, 0)
-
-    def coins(self, first: int, count: int) -> Tensor:
-        """A fair coin for each position, bool ``(count,)``: whether its picture is mirrored, if that is asked for."""
-        return self._read(first, count, 1)
-
-    def _read(self, first: int, count: int, column: int) -> Tensor:
-        if first < 0 or count < 1:
-            raise ValueError(f"cannot deal {count} samples from position {first}")
-        pieces, position, last = [], first, first + count
-        while position < last:
-            epoch, start = divmod(position, self.count)
-            stop = min(self.count, start + last - position)
-            pieces.append(self._epoch(epoch)[column][start:stop])
-            position += stop - start
-        return torch.cat(pieces)
-
-    def _epoch(self, epoch: int) -> tuple[Tensor, Tensor]:
-        if epoch not in self._epochs:
-            generator = torch.Generator().manual_seed(seed_of(self.seed, "epoch", epoch))
-            permutation = torch.randperm(self.count, generator=generator)
-            self._epochs[epoch] = permutation, torch.rand(self.count, generator=generator) < 0.5
-            while len(self._epochs) > 2:
-                self._epochs.popitem(last=False)
-        self._epochs.move_to_end(epoch)
-        return self._epochs[epoch]
-
-
 def make_dealer(
-    data: DataSet, *, seed: int, stride: int, device: torch.device, workers: int = 0, flip: bool = False
+    data: DataSet,
+    *,
+    seed: int,
+    stride: int,
+    device: torch.device,
+    workers: int = 0,
+    flip: bool = False,
+    balance: bool = False,
 ) -> Dealer:
     """Deal ``data`` on ``device``.
 
@@ -72,13 +41,18 @@ def make_dealer(
             is served as well; reading ahead then starts over from there.
         workers: reading processes when the set is streamed; 0 reads when asked.
         flip: mirror each picture left to right in half of its showings.
+        balance: show each class equally often.
 
     The dealer of a streamed set has ``close()``, which ends its workers; so does the end of the process.
     """
     order = Order(len(data), seed)
+    if balance:
+        if data.labels is None:
+            raise ValueError("only a DataSet with labels can be balanced")
+        order = BalancedOrder(data.labels, seed)
     dealer: Dealer
     if data.pixels is not None:
-        dealer = MemoryDealer(data.pixels, data.labels, order, device)
+        dealer = MemoryDealer(data.pixels, data.labels, order, device, modality(data.spec.modality).decode)
     elif data.reader is not None:
         dealer = StreamDealer(data.reader, data.labels, order, stride=stride, device=device, workers=workers)
     else:
@@ -104,20 +78,30 @@ class FlippingDealer:
 
 
 class MemoryDealer:
-    """Deals from decoded pixels, which lie on the device where that is a GPU with room for them."""
+    """Deals what is kept in memory, which lies on the device where that is a GPU with room for it.
 
-    def __init__(self, pixels: Tensor, labels: Tensor | None, order: Order, device: torch.device):
+    ``decode`` takes samples as they are kept to [-1, 1].
+    """
+
+    def __init__(
+        self,
+        pixels: Tensor,
+        labels: Tensor | None,
+        order: Order,
+        device: torch.device,
+        decode: Callable[[Tensor], Tensor],
+    ):
         if device.type == "cuda" and pixels.nbytes < torch.cuda.mem_get_info(device)[0] // 4:
             pixels = pixels.to(device)
         self.pixels, self.labels = pixels, labels
-        self.order, self.device = order, device
+        self.order, self.device, self.decode = order, device, decode
 
     def deal(self, first: int, count: int) -> tuple[Tensor, Tensor | None]:
         """Samples ``first`` to ``first + count`` in [-1, 1] and their labels, on the device."""
         places = self.order.indices(first, count)
         pixels = self.pixels.index_select(0, places.to(self.pixels.device)).to(self.device)
         labels = None if self.labels is None else self.labels.index_select(0, places).to(self.device)
-        return from_uint8(pixels), labels
+        return self.decode(pixels), labels
 
     def close(self) -> None:
         """Nothing to end."""

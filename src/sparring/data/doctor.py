@@ -8,6 +8,7 @@ from sparring.core.config import Data
 from sparring.core.errors import SparringError
 from sparring.data.dataset import DataSet
 from sparring.data.labels import labels_warning
+from sparring.data.mixtures import is_mixture, open_mixture
 from sparring.data.opening import DEFAULT, Opened, check, finish, read_through
 from sparring.data.parallel import Progress
 from sparring.data.pixels import describe
@@ -64,10 +65,12 @@ class Report:
 
 
 def examine(source: str, settings: Data = DEFAULT, progress: Progress | None = None) -> Report:
-    """Read every picture of ``source`` and report.
+    """Read every sample of ``source`` and report.
 
     Unreadable pictures are reported, however many; `SparringError` is raised only where there is nothing to report on.
     """
+    if is_mixture(source):
+        return _report_points(source, open_mixture(source, settings))
     opened = read_through(source, settings, progress, remember=False)
     refused = ""
     try:
@@ -75,6 +78,30 @@ def examine(source: str, settings: Data = DEFAULT, progress: Progress | None = N
     except SparringError as error:
         refused = str(error)
     return _report(source, opened, settings, refused)
+
+
+def _report_points(source: str, data: DataSet) -> Report:
+    return Report(
+        source=source,
+        name=data.name,
+        count=len(data),
+        usable=len(data),
+        others=0,
+        sizes=(),
+        modes=(),
+        channels=(),
+        classes=(),
+        corrupt=(),
+        duplicates=(),
+        constant=(),
+        shape=data.spec.shape,
+        why=(),
+        in_memory=data.in_memory,
+        fingerprint=data.fingerprint,
+        notes=data.notes,
+        warnings=(),
+        data=data,
+    )
 
 
 def _report(source: str, opened: Opened, settings: Data, refused: str) -> Report:

@@ -28,12 +28,6 @@ class Remote:
     urls: tuple[str, ...]
 
 
-def cache_folder() -> Path:
-    """``$SPARRING_CACHE``, or ``~/.cache/sparring``."""
-    given = os.environ.get("SPARRING_CACHE")
-    return Path(given) if given else Path.home() / ".cache" / "sparring"
-
-
 def fetch(remote: Remote, folder: Path, progress: Progress | None = None) -> Path:
     """The file in ``folder``, downloaded unless it is there. One that was put there by hand is checked like any other.
 

@@ -11,10 +11,12 @@ from sparring.core.config import Data
 from sparring.core.errors import SparringError
 from sparring.core.spec import DataSpec
 from sparring.data import scans
+from sparring.data.arrays import Arrays
 from sparring.data.dataset import DataSet, Reader
 from sparring.data.decode import Look
 from sparring.data.geometry import Geometry, choose
 from sparring.data.labels import compact, labels_warning
+from sparring.data.mixtures import is_mixture, open_mixture
 from sparring.data.notes import stated
 from sparring.data.parallel import Progress
 from sparring.data.pixels import to_channels
@@ -47,15 +49,24 @@ def open_data(source: str, settings: Data = DEFAULT, progress: Progress | None =
     """Open real data.
 
     Args:
-        source: a built-in name (digits, mnist, fashion-mnist, cifar10), a folder or ``.zip`` of pictures, ``.npz``,
-            ``.npy``, idx or ``.parquet``.
+        source: a built-in name (digits, mnist, fashion-mnist, cifar10, ring, grid), a folder or ``.zip`` of pictures,
+            ``.npz``, ``.npy``, idx or ``.parquet``.
         settings: size, channels, labels and where samples are kept.
         progress: called as ``progress(stage, done, total)``.
 
     Raises `SparringError` for whatever a person can put right.
     """
+    if is_mixture(source):
+        return open_mixture(source, settings)
     opened = read_through(source, settings, progress)
     check(opened, source, settings)
+    return finish(opened, settings)
+
+
+def arrays_as_data(name: str, arrays: Arrays, settings: Data = DEFAULT) -> DataSet:
+    """Decoded pictures as a `DataSet`. Raises `SparringError` as `open_data` does."""
+    opened = _of_arrays(Source(name, arrays=arrays), settings, None)
+    check(opened, name, settings)
     return finish(opened, settings)
 
 

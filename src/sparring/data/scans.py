@@ -9,8 +9,7 @@ from dataclasses import asdict, dataclass
 from functools import reduce
 
 from sparring.core.config import Data
-from sparring.core.files import write_json
-from sparring.data.download import cache_folder
+from sparring.core.files import cache_folder, write_json
 from sparring.data.geometry import Geometry, Size
 from sparring.data.pixels import together
 from sparring.data.survey import Record

@@ -13,6 +13,7 @@ from sparring.data.decode import SUFFIXES
 from sparring.data.files import Files, FolderFiles, ParquetFiles, ZipFiles
 from sparring.data.labels import numbered
 from sparring.data.layout import Layout, arrange
+from sparring.data.mixtures import MIXTURES
 from sparring.data.parallel import Progress
 
 PICKLED = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".p")
@@ -39,7 +40,7 @@ def locate(source: str, settings: Data, progress: Progress | None = None) -> Sou
     else:
         path = Path(source).expanduser()
         if not path.exists():
-            close = did_you_mean(source, FILES) if not re.search(r"[/\\.]", source) else ""
+            close = did_you_mean(source, [*FILES, *MIXTURES]) if not re.search(r"[/\\.]", source) else ""
             raise SparringError(f"there is no file or folder '{source}', nor a built-in set of that name{close}")
         found = _folder(path, settings) if path.is_dir() else _file(path, settings)
     if settings.labels == "none" and found.arrays:

@@ -18,9 +18,11 @@ from sparring.core.config import Optim, Train
 from sparring.core.game import Game, Turn
 from sparring.core.observer import Controller, Probe
 from sparring.core.seeds import Noise, PositionNoise, seed_of
+from sparring.engine.augmentation import augment
 from sparring.engine.average import Average
 from sparring.engine.buffers import Buffers
 from sparring.engine.guard import NonFinite, clip, first_non_finite, gradient_norm
+from sparring.engine.held import Held
 from sparring.engine.optim import Optimisers
 from sparring.engine.precision import autocast
 from sparring.engine.share import Shared
@@ -60,6 +62,7 @@ class Engine:
         salt: how often the run was rolled back; part of every seed, so that a rollback tries other noise.
         skipped: turns that were skipped, because a gradient was not finite, since the last step without any.
         stumbles: those of them that nobody was told of yet.
+        held: layers that keep what they came with.
     """
 
     def __init__(
@@ -75,6 +78,8 @@ class Engine:
     ):
         self.device = device or torch.device("cpu")
         self.cluster = cluster or Cluster()
+        self.held = Held(game, train)
+        adaptive = augment(game, train)
         self.game, self.dealer, self.train = game.to(self.device).train(), dealer, train
         if train.microbatches % self.cluster.size:
             raise ValueError(f"{train.microbatches} microbatches do not spread over {self.cluster.size} processes")
@@ -86,7 +91,7 @@ class Engine:
         self.average = Average(averaged, train.ema_kimg, train.ema_rampup)
         self.buffers = Buffers(game, self.microbatches, self.cluster)
         self.tally = Tally()
-        self.probes, self.controllers = list(probes), [*game.controllers(), *controllers]
+        self.probes, self.controllers = list(probes), [*adaptive, *game.controllers(), *controllers]
         self._check_what_controllers_write()
         self.nimg = self.steps = self.salt = self.skipped = 0
         self.stumbles: list[NonFinite] = []
@@ -110,6 +115,9 @@ class Engine:
         self.nimg += shown
         self.steps += 1
         self.average.update(self.nimg, shown)
+        for controller in self.controllers:
+            for name, value in controller.terms(self.game).items():
+                self.tally.add(name, value)
 
     def play(self, move: Move) -> None:
         """Losses of this process's microbatches, reduced over processes, guarded, stepped."""
@@ -186,9 +194,10 @@ class Engine:
         return PositionNoise(batch.size, seed, self.device)
 
     def _freeze_all_but(self, movers: Sequence[str]) -> None:
-        """Only movers record graphs for their weights: less work, and no stray gradients."""
+        """Only movers record graphs for their weights, held layers aside: less work, and no stray gradients."""
         for name, player in self.players.items():
             player.requires_grad_(name in movers)
+        self.held.hold()
 
     # ------------------------------------------------------------------ who watches
 

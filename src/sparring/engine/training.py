@@ -24,21 +24,32 @@ Ending = Literal["finished", "stopped"]
 Draw = Callable[[Engine], Path]  # draws the fixed-seed samples, returns where the picture lies
 Publish = Callable[[Engine], None]  # writes the model for use after training
 Conclude = Callable[[Engine], None]  # judges a finished run while everybody still watches
+Evaluate = Callable[[Engine], bool]  # measures the samples; True: nothing was gained for so long that it is enough
 
 
 class Training:
     """Runs an engine to the end of its recipe inside a run folder."""
 
     def __init__(
-        self, engine: Engine, folder: RunFolder, watcher: Watcher, draw: Draw, publish: Publish, conclude: Conclude
+        self,
+        engine: Engine,
+        folder: RunFolder,
+        watcher: Watcher,
+        draw: Draw,
+        publish: Publish,
+        conclude: Conclude,
+        evaluate: Evaluate | None = None,
+        eval_kimg: float = 0.0,
     ):
         self.engine, self.folder, self.watcher = engine, folder, watcher
-        self.draw, self.publish, self.conclude = draw, publish, conclude
+        self.draw, self.publish, self.conclude, self.evaluate = draw, publish, conclude, evaluate
         train = engine.train
         self.tick_nimg = max(1, round(1000 * (train.tick_kimg or train.kimg / 100)))
         self.picture_nimg = max(1, round(1000 * (train.picture_kimg or train.kimg / 20)))
         self.save_nimg = max(1, round(1000 * (train.save_kimg or train.kimg / 10)))
+        self.eval_nimg = round(1000 * eval_kimg)
         self.rollbacks = 0
+        self.enough = False  # evaluations gained nothing for as long as a person's patience lasts
 
     # ------------------------------------------------------------------ start, run, end
 
@@ -67,7 +78,7 @@ class Training:
             ) from None
 
     def run(self) -> Ending:
-        """Train until the recipe's length or a signal; the state is saved either way.
+        """Train until the recipe's length, a signal, or enough evaluations without gain; the state is saved either way.
 
         Raises `NonFinite` when the guard stops the run, and `SparringError` when the last state could not be saved; the
         states before stand.
@@ -81,7 +92,7 @@ class Training:
                     self._picture()
                     if engine.train.guard == "rollback":
                         self.save()  # something to return to from the first step on
-                while engine.nimg < total and not engine.cluster.any(stop.is_set(), engine.device):
+                while engine.nimg < total and not self.enough and not engine.cluster.any(stop.is_set(), engine.device):
                     before = engine.nimg
                     try:
                         engine.step()
@@ -89,7 +100,7 @@ class Training:
                         self._roll_back(failure)
                         continue
                     self._after_step(before)
-                finished = engine.nimg >= total
+                finished = engine.nimg >= total or self.enough
                 if engine.nimg > self.mark[1]:
                     self._tick()
                 trouble = self.save()
@@ -109,7 +120,11 @@ class Training:
         def due(every: int) -> bool:
             return self.engine.nimg // every > before // every
 
-        if self.engine.nimg >= self.engine.train.nimg:
+        last = self.engine.nimg >= self.engine.train.nimg
+        if self.eval_nimg and (last or due(self.eval_nimg)):
+            enough = self.evaluate is not None and self.evaluate(self.engine)
+            self.enough = self.engine.cluster.any(enough, self.engine.device)
+        if last or self.enough:
             return  # the end has its own tick, picture and save
         if due(self.tick_nimg):
             self._tick()

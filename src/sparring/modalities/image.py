@@ -1,6 +1,8 @@
 """Images: ``(channels, height, width)`` in [-1, 1]; 1 grey, 2 grey+alpha, 3 RGB, 4 RGBA."""
 
 import math
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -8,7 +10,20 @@ from PIL import Image
 from torch import Tensor
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
-SUFFIX = ".png"
+NAMES = {1: "grey", 2: "grey+alpha", 3: "RGB", 4: "RGBA"}
+SHOWN, MOST = 64, 1024
+ARRAY = "images"
+
+
+def fits(shape: tuple[int, ...]) -> bool:
+    """Whether the shape is that of a picture."""
+    return len(shape) == 3 and shape[0] in MODES and min(shape) >= 1
+
+
+def describe(shape: tuple[int, ...]) -> str:
+    """``8x8 grey``."""
+    channels, height, width = shape
+    return f"{width}x{height} {NAMES[channels]}"
 
 
 def to_uint8(images: Tensor) -> Tensor:
@@ -19,6 +34,17 @@ def to_uint8(images: Tensor) -> Tensor:
 def from_uint8(pixels: Tensor) -> Tensor:
     """0..255 to ``[-1, 1]``, float32 of the same shape."""
     return pixels.float().div_(127.5).sub_(1)
+
+
+def decode(kept: Tensor) -> Tensor:
+    """Data sets keep uint8."""
+    return from_uint8(kept)
+
+
+def array(images: Tensor) -> np.ndarray:
+    """uint8 ``(n, h, w, c)``."""
+    pixels: np.ndarray = to_uint8(images).movedim(1, -1).cpu().numpy()
+    return pixels
 
 
 def picture(image: Tensor) -> Image.Image:
@@ -43,6 +69,9 @@ def grid(images: Tensor, columns: int = 0, gap: int = 2, least_side: int = 512) 
     return sheet
 
 
-def write(image: Tensor, path: str) -> None:
-    """Write one sample as PNG."""
-    picture(image).save(path)
+def write_files(parts: Iterable[tuple[Sequence[int], Tensor]], folder: Path) -> Iterator[int]:
+    """A PNG for each seed, ``seed00000007.png``; yields how many each part had."""
+    for seeds, images in parts:
+        for seed, image in zip(seeds, images, strict=True):
+            picture(image).save(folder / f"seed{seed:08d}.png")
+        yield len(images)

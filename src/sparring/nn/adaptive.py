@@ -31,6 +31,9 @@ class AdaptiveProbability(Controller):
     def buffers(self, game: Game) -> tuple[str, ...]:
         return f"{self.player}.augment.p", f"{self.player}.augment.tally"
 
+    def terms(self, game: Game) -> dict[str, Tensor]:
+        return probability_term(game, self.player)
+
     def measure(self, turn: Turn, outcome: Outcome) -> Tensor | None:
         """Signs of D's logits on reals and how many pictures they are of, in the turns in which D moves."""
         if self.player not in turn.movers or outcome.real_logits is None:
@@ -61,7 +64,15 @@ class ScheduledProbability(Controller):
     def buffers(self, game: Game) -> tuple[str, ...]:
         return (f"{self.player}.augment.p",)
 
+    def terms(self, game: Game) -> dict[str, Tensor]:
+        return probability_term(game, self.player)
+
     @torch.no_grad()
     def act(self, game: Game, turn: Turn, measured: Tensor | None, nimg: int) -> None:
         if self.player in turn.movers:
             game.get_buffer(self.buffers(game)[0]).fill_(burn_in(0.0, self.final, nimg, self.burn_in_kimg))
+
+
+def probability_term(game: Game, player: str) -> dict[str, Tensor]:
+    """p for the log, which adds it up later, when p itself has long moved on."""
+    return {f"augment_p/{player}": game.get_buffer(f"{player}.augment.p").clone()}

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, leaky_relu, pad
 
+from sparring.core.precision import full_precision
 from sparring.nn.equalised import EqualisedLinear
 from sparring.nn.fir import filter_down, filter_up
 from sparring.nn.low_pass import low_pass, radial_low_pass
@@ -90,7 +91,7 @@ class FourierInput(nn.Module):
     def forward(self, w: Tensor) -> Tensor:
         """``(n, w_dim)`` to ``(n, channels, size, size)``."""
         band = self.band
-        with torch.autocast(w.device.type, enabled=False):
+        with full_precision(w):
             moves = self.affine(w.to(self.weight.dtype)) + self.still
             moves = moves / moves[:, :2].norm(dim=1, keepdim=True)
             c, s, right, down = moves.unbind(1)
@@ -163,7 +164,7 @@ class AliasFreeLayer(nn.Module):
         x = conv2d(x, weight, padding=weight.shape[-1] - 1)
         if self.rgb:
             return pad(x, (*self.frame, *self.frame)).to(self.bias.dtype) + self.bias[:, None, None]
-        with torch.autocast(style.device.type, enabled=False):
+        with full_precision(style):
             demodulation = (style.square() @ weight.square().sum((2, 3)).T + 1e-8).rsqrt()
         x = x * demodulation[:, :, None, None].to(x.dtype) + self.bias[:, None, None].to(x.dtype)
         x = filter_up(x, self.up_kernel[:, None], (self.up, 1))

@@ -205,9 +205,9 @@ class Augmented(nn.Module):
         self.register_state_dict_post_hook(_without_critic)
         self.register_load_state_dict_pre_hook(_with_critic)
 
-    def forward(self, images: Tensor, *args: Any) -> Any:
+    def forward(self, images: Tensor, *args: Any, **named: Any) -> Any:
         """What D says of the changed images; other arguments are handed on."""
-        return self.critic(self.augment(images) if self.training else images, *args)
+        return self.critic(self.augment(images) if self.training else images, *args, **named)
 
 
 def _without_critic(module: nn.Module, state: dict[str, Any], prefix: str, metadata: Any) -> None:
@@ -233,10 +233,10 @@ def augmented(critic: nn.Module, kind: str = "none") -> nn.Module:
         return critic
     name, _, listed = kind.partition(":")
     if name not in ("diff", "ada"):
-        raise SparringError(f"game.augment is none, diff or ada, or diff:{','.join(DIFF)}; got '{kind}'")
+        raise SparringError(f"train.augment is none, diff or ada, or diff:{','.join(DIFF)}; got '{kind}'")
     if name == "diff":
-        return Augmented(critic, diff_augment(listed if ":" in kind else ",".join(DIFF), "game.augment diff"))
-    return Augmented(critic, AdaptiveAugment(chosen(listed, ADA, "game.augment ada") if ":" in kind else ADA))
+        return Augmented(critic, diff_augment(listed if ":" in kind else ",".join(DIFF), "train.augment diff"))
+    return Augmented(critic, AdaptiveAugment(chosen(listed, ADA, "train.augment ada") if ":" in kind else ADA))
 
 
 def diff_augment(policy: str, setting: str) -> DiffAugment:
@@ -255,10 +255,3 @@ def chosen(listed: str, known: tuple[str, ...], setting: str) -> tuple[str, ...]
 def adapts(D: nn.Module) -> bool:
     """Whether D is behind an augmentation whose p somebody must write (nn/adaptive.py)."""
     return isinstance(D, Augmented) and isinstance(D.augment, AdaptiveAugment)
-
-
-def augment_terms(D: nn.Module) -> dict[str, Tensor]:
-    """``{"augment_p": p}`` for the log, where D has one."""
-    if isinstance(D, Augmented) and isinstance(D.augment, AdaptiveAugment):
-        return {"augment_p": D.augment.p.clone()}  # the log adds it up later, when p has long moved on
-    return {}

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d
 
+from sparring.core.precision import full_precision
+
 Pair = tuple[int, int]
 
 
@@ -23,7 +25,7 @@ def outer(taps: Sequence[float]) -> Tensor:
 
 def _down(x: Tensor, kernel: Tensor, stride: Pair, padding: Pair) -> Tensor:
     weight = kernel.to(x.dtype).expand(x.shape[1], 1, *kernel.shape)
-    with torch.autocast(x.device.type, enabled=False):
+    with full_precision(x):
         return conv2d(x, weight, stride=stride, padding=padding, groups=x.shape[1])
 
 
@@ -33,7 +35,7 @@ def _up(x: Tensor, kernel: Tensor, stride: Pair, padding: Pair, size: Pair) -> T
         wanted - ((side - 1) * step - 2 * pad + k)
         for wanted, side, step, pad, k in zip(size, x.shape[2:], stride, padding, kernel.shape, strict=True)
     ]
-    with torch.autocast(x.device.type, enabled=False):
+    with full_precision(x):
         return conv_transpose2d(
             x, weight, stride=stride, padding=padding, output_padding=(extra[0], extra[1]), groups=x.shape[1]
         )

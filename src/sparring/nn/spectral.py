@@ -8,10 +8,11 @@ import contextlib
 from collections.abc import Iterator
 from typing import TypeVar
 
-import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import _SpectralNorm
+
+from sparring.core.precision import full_precision
 
 M = TypeVar("M", bound=nn.Module)
 WEIGHTS = (nn.Conv2d, nn.Linear)
@@ -22,8 +23,7 @@ class SpectralNorm(_SpectralNorm):
     """PyTorch's, always in the weight's own precision: autocast would hand its vectors products of another type."""
 
     def forward(self, weight: Tensor) -> Tensor:
-        kind = weight.device.type
-        with torch.autocast(kind, enabled=False) if kind != "meta" else contextlib.nullcontext():
+        with full_precision(weight):
             return super().forward(weight)
 
     def _power_method(self, weight_mat: Tensor, n_power_iterations: int) -> None:

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from sparring.core.precision import full_precision
+
 
 class MinibatchStddev(nn.Module):
     """Appends to each sample how much its group varies, as constant planes.
@@ -25,7 +27,7 @@ class MinibatchStddev(nn.Module):
         """``(n, c, h, w)`` to ``(n, c + features, h, w)``. In float32 or better, since it sums small squares."""
         n, c, h, w = x.shape
         group = next(g for g in range(min(self.group, n), 0, -1) if n % g == 0)
-        with torch.autocast(x.device.type, enabled=False):
+        with full_precision(x):
             y = x.to(torch.promote_types(x.dtype, torch.float32))
             y = y.reshape(group, -1, self.features, c // self.features, h, w)
             y = (y - y.mean(0)).square().mean(0)  # (n / group, features, c / features, h, w)

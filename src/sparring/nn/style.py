@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, one_hot
 
+from sparring.core.precision import full_precision
 from sparring.nn.equalised import EqualisedLinear, leaky, pixel_norm
 from sparring.nn.fir import Blur
 from sparring.nn.levels import channels_at, coarsest, halvings
@@ -99,7 +100,7 @@ class ModulatedConv(nn.Module):
 
     def demodulation(self, style: Tensor, weight: Tensor) -> Tensor:
         """``1 / sqrt(sum_{i,k} (s_i w_oik)^2 + 1e-8)``: ``(n, outputs)``, in float32 or better."""
-        with torch.autocast(style.device.type, enabled=False):
+        with full_precision(style):
             style = style.to(weight.dtype)
             return (style.square() @ weight.square().sum((2, 3)).T + 1e-8).rsqrt()
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from sparring.core.precision import full_precision
+
 Synthesis = Callable[[Tensor], Tensor]
 
 
@@ -20,7 +22,7 @@ def path_lengths(synthesis: Synthesis, styles: Tensor, noise: Tensor) -> Tensor:
     Returns:
         the root of the mean over layers of the squared gradients' sums over ``w_dim``.
     """
-    with torch.autocast(styles.device.type, enabled=False):
+    with full_precision(styles):
         styles = styles.to(torch.promote_types(styles.dtype, torch.float32))
         styles = styles if styles.requires_grad else styles.detach().requires_grad_(True)
         images = synthesis(styles)

@@ -10,12 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
+from sparring.core.precision import full_precision
+
 Critic = Callable[[Tensor], Tensor]
 
 
 def judge(critic: Critic, points: Tensor) -> tuple[Tensor, Tensor]:
     """``critic(points)``, and ``||grad_x critic(x)||^2`` per sample, ``(n,)``, from one pass; both differentiable."""
-    with torch.autocast(points.device.type, enabled=False):
+    with full_precision(points):
         precise = torch.promote_types(points.dtype, torch.float32)
         points = points.detach().to(precise).requires_grad_(True)
         logits = critic(points)
@@ -84,7 +86,7 @@ def orthogonal(weights: Iterable[Tensor]) -> Tensor:
     """Sum of ||W W^T - its diagonal||^2 over weights seen as (out, rest) (Brock et al. 2019, eq. 3)."""
     total: Tensor | None = None
     for weight in weights:
-        with torch.autocast(weight.device.type, enabled=False):
+        with full_precision(weight):
             rows = weight.flatten(1)
             if len(rows) > rows.shape[1]:  # W^T W is the smaller of the two, and its norm is that of W W^T
                 off_diagonal = (rows.T @ rows).square().sum() - rows.square().sum(1).square().sum()

@@ -18,9 +18,9 @@ def r3gan_gpu() -> Recipe:
     ``--train.kimg 20000``, one. Time and numbers of ours: not measured yet.
     """
     game = {"width": 768, "blocks": 2, "conditional": True, "gamma": 0.05, "burn_in_kimg": 20_000}
-    augment = {"augment": "ada", "augment_p": 0.55}
+    augment = {"augment": "ada", "augment_p": 0.55, "augment_kimg": 20_000}
     train = {"kimg": 250_000, "batch": 512, "ema_kimg": 5000, "ema_rampup": 0.25, "precision": "bf16"}
-    return Recipe("cifar10", "r3gan", {"data": {"flip": True}, "game": {**game, **augment}, "train": train})
+    return Recipe("cifar10", "r3gan", {"data": {"flip": True}, "game": game, "train": {**train, **augment}})
 
 
 def fastgan_cpu() -> Recipe:

@@ -23,6 +23,7 @@ from torch import Tensor
 from sparring.core.batch import Batch, Outcome
 from sparring.core.cluster import Cluster
 from sparring.core.config import Train
+from sparring.core.errors import SparringError
 from sparring.core.game import Game, Turn
 from sparring.core.observer import Probe
 from sparring.core.registry import load_family
@@ -298,6 +299,33 @@ def check_no_hidden_steps(family: type[Game]) -> None:
         assert torch.equal(before[name], parameter), f"a loss stepped {name}"
 
 
+def check_augmentation(family: type[Game]) -> None:
+    """Behind ``--train.augment`` it plays on, resumes bit for bit and counts D's reals; or it says why it does not."""
+    game = make_game(family)
+    adaptive = None not in [game.boundary(judge) for judge in game.judges()]
+    train = replace(TRAIN, augment="ada", augment_p=0.0 if adaptive else 0.5)
+    try:
+        engine, again = make_engine(family, train), make_engine(family, train)
+    except SparringError as refusal:
+        if "train.augment" not in str(refusal):
+            raise AssertionError(f"'{refusal}' does not name the setting train.augment") from None
+        return
+    for judge in engine.game.judges():
+        engine.game.get_buffer(f"{judge}.augment.p").fill_(0.5)
+    engine.step()
+    tensors, position = engine.state()
+    again.load(tensors, position)
+    for judge in again.game.judges() if adaptive else ():
+        seen = float(again.game.get_buffer(f"{judge}.augment.tally")[1])
+        assert seen > 0, f"{judge}'s turns give no real_logits, by which ada sees how sure it is"
+    engine.step()
+    again.step()
+    resumed = dict(whole_state(again))
+    for name, expected in whole_state(engine):
+        assert bool(expected.isfinite().all()), f"behind an augmentation {name} is not finite"
+        assert torch.equal(expected, resumed[name]), f"behind an augmentation a resume ends with another {name}"
+
+
 CHECKS: tuple[Check, ...] = (
     check_docstring,
     check_final,
@@ -311,6 +339,7 @@ CHECKS: tuple[Check, ...] = (
     check_samples,
     check_sampling_needs_only_averaged,
     check_no_hidden_steps,
+    check_augmentation,
 )
 
 

@@ -4,7 +4,8 @@ from rich.console import Console
 from rich.table import Table
 
 from sparring.core.config import plain
-from sparring.tools.plan import duration, images_per_second, shape_of
+from sparring.tools.choose import shape_of
+from sparring.tools.plan import duration, images_per_second
 from sparring.tools.train import Session
 
 

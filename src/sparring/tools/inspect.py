@@ -66,14 +66,16 @@ def _facts(report: Report) -> Table:
             table.add_row(title, escape(text))
 
     others = f", {report.others:,} other files" if report.others else ""
-    row("pictures", f"{report.usable:,} of {report.count:,} can be read{others}")
-    row("sizes", _counts((f"{height}x{width}", count) for (height, width), count in report.sizes) + " (height x width)")
+    row("samples", f"{report.usable:,} of {report.count:,} can be read{others}")
+    if report.sizes:
+        sizes = _counts((f"{height}x{width}", count) for (height, width), count in report.sizes)
+        row("sizes", f"{sizes} (height x width)")
     row("modes", _counts(report.modes))
     row("need", _counts((NAMES[channels], count) for channels, count in report.channels))
     row("classes", f"{len(report.classes):,}: {_counts(report.classes)}" if report.classes else "none")
     if report.shape:
-        channels, height, width = report.shape
-        row("trained on", f"{channels} x {height} x {width}, {'kept in memory' if report.in_memory else 'streamed'}")
+        shape = " x ".join(map(str, report.shape))
+        row("trained on", f"{shape}, {'kept in memory' if report.in_memory else 'streamed'}")
     for why in report.why:
         row("why", why)
     row("fingerprint", report.fingerprint[:16])

@@ -18,6 +18,7 @@ from sparring.core.game import Game
 from sparring.core.registry import load_family
 from sparring.core.spec import DataSpec
 from sparring.engine.loop import Engine
+from sparring.modalities import modality
 from sparring.tools.plan import Plan, dry_game
 
 VERSION = 1
@@ -75,7 +76,7 @@ def load_model(folder: Path, family: str | None = None) -> tuple[Game, dict[str,
     cls = load_family(name)
     spec = build(DataSpec, card["spec"], f"{folder / CARD}: spec")
     config: Any = build(cls.config_class, card["game"], f"{folder / CARD}: game")
-    if cls.modality != spec.modality or (spec.modality == "image" and not image_like(spec)):
+    if spec.modality not in cls.modalities or not modality(spec.modality).fits(spec.shape):
         raise SparringError(f"{folder / CARD} is damaged: '{name}' makes no {spec.modality} of shape {spec.shape}")
     weights, nimg = read_weights(folder / WEIGHTS)
     dry = dry_game(name, cls, spec, config)  # a card may ask for any amount of memory: compare before giving it
@@ -86,11 +87,6 @@ def load_model(folder: Path, family: str | None = None) -> tuple[Game, dict[str,
     game = cls(spec, config)
     game.load_state_dict(weights, strict=False)
     return game.eval().requires_grad_(False), {**card, "nimg": nimg}
-
-
-def image_like(spec: DataSpec) -> bool:
-    """Whether the shape is that of a picture."""
-    return len(spec.shape) == 3 and 1 <= spec.shape[0] <= 4 and min(spec.shape) >= 1
 
 
 def read_card(folder: Path) -> dict[str, Any]:

@@ -10,15 +10,19 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from sparring.core.cluster import Cluster
-from sparring.core.config import FREE_ON_RESUME, Data, Optim, Settings, Train, build, flatten, merge, plain
+from sparring.core.config import FREE_ON_RESUME, Data, Eval, Optim, Settings, Train, build, flatten, merge, plain
 from sparring.core.errors import SparringError, did_you_mean
 from sparring.core.folder import RunFolder
 from sparring.core.game import Game
 from sparring.core.recipe import GROUPS, Recipe
 from sparring.core.registry import load_family
 from sparring.core.spec import DataSpec
-from sparring.data import DataSet, labels_warning, open_data
+from sparring.data import DataSet, hold_out, labels_warning, open_data
+from sparring.engine.augmentation import augment
+from sparring.engine.held import Held
 from sparring.engine.loop import Engine
+from sparring.engine.precision import choose_device
+from sparring.tools.choose import Machine, advice, choose, choose_family, settings_of, shape_of
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Plan:
     """A run, fully said.
 
     Attributes:
-        source, family, data, train: what is trained on what, how.
+        source, family, data, train, eval: what is trained on what, how, and how it is measured meanwhile.
         game: an instance of the family's ``config_class``.
         optim: each player's optimiser.
         dataset: the opened data; its ``spec`` is what networks are built from.
@@ -39,6 +43,7 @@ class Plan:
     game: Any
     optim: dict[str, Optim]
     train: Train
+    eval: Eval
     dataset: DataSet
     reasons: tuple[str, ...] = field(default=())
 
@@ -62,44 +67,62 @@ class Plan:
             "game": plain(self.game),
             "optim": {name: plain(optim) for name, optim in self.optim.items()},
             "train": plain(self.train),
+            "eval": plain(self.eval),
         }
 
 
 def make_plan(
-    recipe: Recipe, progress: Any = None, cluster: Cluster | None = None, dataset: DataSet | None = None
+    recipe: Recipe,
+    progress: Any = None,
+    cluster: Cluster | None = None,
+    dataset: DataSet | None = None,
+    automatic: bool = True,
 ) -> Plan:
     """Open the data (unless it is open), choose what is not said, and check all of it.
+
+    Without ``automatic`` nothing is chosen for the data and the machine: what a run was started with goes on anywhere.
 
     Raises `SparringError` for anything a person can mend.
     """
     data = build(Data, recipe.part("data"), "data")
     dataset = dataset or open_data(recipe.source, data, progress)
+    if data.held_out and dataset.held_out is None:
+        dataset = hold_out(dataset, data.held_out, progress)
     spec = dataset.spec
+    if data.balance and not spec.classes:
+        raise SparringError("data.balance shows each class equally often, and this data has no classes; leave it out")
     reasons = list(dataset.notes)
     family = recipe.family
+    processes = cluster.size if cluster else 1
+    machine = Machine.of(choose_device(str(recipe.part("train").get("device", "auto"))), processes)
     if not family:
-        family, why = choose_family(spec)
+        family, why = choose_family(spec, machine, recipe.settings)
         reasons.append(f"family {family}: {why}")
     cls = load_family(family)
-    if cls.modality != spec.modality:
-        raise SparringError(f"family '{family}' is for {cls.modality} data; {recipe.source} is {spec.modality} data")
-    defaults = merge({"train": {"kimg": default_kimg(spec)}}, cls.defaults(spec))
-    settings = merge(defaults, recipe.settings)
-    for dotted, value in flatten(defaults).items():
-        if dotted not in flatten(recipe.settings):
-            reasons.append(f"{dotted} {value}: what {family} takes for {spec.count:,} samples of {shape_of(spec)}")
+    if spec.modality not in cls.modalities:
+        made_for = " and ".join(cls.modalities)
+        raise SparringError(f"family '{family}' is for {made_for} data; {recipe.source} is {spec.modality} data")
+    settings = recipe.settings
+    if automatic:
+        choices = choose(family, cls, spec, machine, settings)
+        reasons += [*map(str, choices), *advice(cls, spec, machine, settings)]
+        settings = merge(settings_of(choices), settings)
     train_settings = dict(settings.get("train", {}))
-    if cluster and cluster.size > 1 and "microbatches" not in train_settings:
-        train_settings["microbatches"] = cluster.size
-        reasons.append(f"train.microbatches {cluster.size}: one for each process")
+    if processes > 1 and "microbatches" not in train_settings:
+        train_settings["microbatches"] = processes
+        reasons.append(f"train.microbatches {processes}: one for each process")
     game: Any = build(cls.config_class, settings.get("game", {}), "game")
     train = build(Train, train_settings, "train")
+    evaluation = build(Eval, settings.get("eval", {}), "eval")
     cls.refuse(spec, game, train)
     warning = labels_warning(spec) if cls.conditional(game) else None
     if warning:
         raise SparringError(f"game.conditional cannot be used here: {warning}")
-    optim = players_optim(dry_game(family, cls, spec, game).optimisers(), settings.get("optim", {}))
-    return Plan(recipe.source, family, data, game, optim, train, dataset, tuple(reasons))
+    dry = dry_game(family, cls, spec, game)
+    Held(dry, train)
+    augment(dry, train)
+    optim = players_optim(dry.optimisers(), settings.get("optim", {}))
+    return Plan(recipe.source, family, data, game, optim, train, evaluation, dataset, tuple(reasons))
 
 
 def dry_game(family: str, cls: type[Game], spec: DataSpec, config: Any) -> Game:
@@ -135,22 +158,6 @@ def first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def choose_family(spec: DataSpec) -> tuple[str, str]:
-    """The family for data that came without one, and why."""
-    return "dcgan", f"the sturdy choice for {spec.count:,} {shape_of(spec)} pictures"
-
-
-def default_kimg(spec: DataSpec) -> float:
-    """How long to train when nobody says: about 170 passes, between 200 and 5,000 thousand images."""
-    return float(min(max(round(spec.count * 0.17 / 10) * 10, 200), 5000))
-
-
-def shape_of(spec: DataSpec) -> str:
-    """``8x8 grey`` for a person."""
-    channels, height, width = spec.shape
-    return f"{width}x{height} {({1: 'grey', 2: 'grey+alpha', 3: 'RGB', 4: 'RGBA'})[channels]}"
-
-
 def players_optim(paper: Mapping[str, Optim], given: Mapping[str, Any]) -> dict[str, Optim]:
     """Each player's optimiser: the paper's, then what is said for all (``optim.lr``), then for one (``optim.D.lr``)."""
     for name in paper:
@@ -173,11 +180,11 @@ def resume_plan(folder: RunFolder, recipe: Recipe, progress: Any = None) -> tupl
     """
     saved = folder.read_recipe()
     check_record(saved, folder)
-    refuse_changes("source", saved["source"], recipe.source, folder)
-    refuse_changes("family", saved["family"], recipe.family, folder)
-    base = {group: saved[group] for group in GROUPS}
+    refuse_changes("source", saved["source"], recipe.source or saved["source"], folder)
+    refuse_changes("family", saved["family"], recipe.family or saved["family"], folder)
+    base = {group: saved.get(group, {}) for group in GROUPS}
     asked = Recipe(saved["source"], saved["family"], merge(base, spread_optim(recipe.settings, saved["optim"])))
-    plan = make_plan(asked, progress)
+    plan = make_plan(asked, progress, automatic=False)
     if plan.dataset.fingerprint != saved["fingerprint"]:
         raise SparringError(
             f"the data in {plan.source} has changed since {folder.root} was started; "
@@ -197,6 +204,7 @@ def check_record(saved: Mapping[str, Any], folder: RunFolder) -> None:
     """Raise `SparringError` unless ``recipe.json`` holds just what `Plan.record` wrote."""
     path = folder.root / "recipe.json"
     texts, groups = ("source", "family", "fingerprint"), ("spec", *GROUPS)
+    saved = {"eval": {}, **saved}  # runs from before there was evaluation have no such group
     for key in saved:
         if key not in (*texts, *groups):
             raise SparringError(f"{path}: unknown key '{key}'{did_you_mean(key, (*texts, *groups))}")
@@ -218,7 +226,7 @@ def spread_optim(settings: Settings, players: Mapping[str, Any]) -> Settings:
 
 def refuse_changes(name: str, before: Any, asked: Any, folder: RunFolder) -> None:
     """Raise `SparringError` when something else is asked for than the run was started with."""
-    if asked and asked != before:
+    if asked != before:
         raise SparringError(
             f"{folder.root} was started with {name} {before}; {asked} was asked for now. "
             "Leave it as it was, or train into another --run"

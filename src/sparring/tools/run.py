@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -14,6 +14,9 @@ from sparring.core.game import Game
 from sparring.engine.precision import choose_device
 from sparring.tools.model import CARD, load_model
 from sparring.tools.sample import draw
+
+if TYPE_CHECKING:
+    from sparring.tools.evaluate import Evaluation
 
 
 class Run:
@@ -56,7 +59,12 @@ class Run:
         return self._loaded[1]
 
     def sample(
-        self, n: int = 1, seed: int = 0, label: str | int | None = None, truncation: float | None = None
+        self,
+        n: int = 1,
+        seed: int = 0,
+        label: str | int | None = None,
+        truncation: float | None = None,
+        labels: str = "as-data",
     ) -> Tensor:
         """Samples of seeds ``seed`` to ``seed + n - 1``: float tensor ``(n, *shape)`` in [-1, 1], on the CPU.
 
@@ -65,14 +73,26 @@ class Run:
             seed: the first seed, from 0.
             label: a class by name or number, for a run trained by class.
             truncation: how close to the typical to stay, such as 0.7, where the family truncates.
+            labels: without a ``label``, how often each class is drawn: ``"as-data"``, ``"balanced"`` or
+                ``"cat:3,dog:1"``.
         """
-        return self.sample_seeds(range(seed, seed + n), label, truncation)
+        return self.sample_seeds(range(seed, seed + n), label, truncation, labels)
 
     def sample_seeds(
-        self, seeds: Sequence[int], label: str | int | None = None, truncation: float | None = None
+        self,
+        seeds: Sequence[int],
+        label: str | int | None = None,
+        truncation: float | None = None,
+        labels: str = "as-data",
     ) -> Tensor:
         """Samples of any seeds, in their order."""
-        return torch.cat([part.cpu() for part in draw(self.game, seeds, label, truncation)])
+        return torch.cat([part.cpu() for part in draw(self.game, seeds, label, truncation, labels)])
+
+    def evaluate(self, **options: Any) -> "Evaluation":
+        """Measure the samples; `sparring.evaluate` says which options there are."""
+        from sparring.tools.evaluate import evaluate
+
+        return evaluate(self, **options)
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder.root)!r})"

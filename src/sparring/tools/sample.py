@@ -1,9 +1,11 @@
 """Samples by seed: seed 7 is the same picture in any batch."""
 
+import itertools
 import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Literal
 
 import numpy as np
@@ -46,6 +48,28 @@ def class_index(game: Game, wanted: str | int) -> int:
     raise SparringError(f"there is no class '{wanted}'{did_you_mean(str(wanted), names)}")
 
 
+def class_shares(game: Game, labels: str) -> tuple[float, ...]:
+    """How often each class is drawn, in proportion: ``"as-data"``, ``"balanced"`` or ``"cat:3,dog:1"``.
+
+    Classes are given by name or number; one that is not named is not drawn. Raises `SparringError` for what is no class
+    or no share.
+    """
+    if labels == "as-data":
+        return game.spec.class_counts
+    if labels == "balanced":
+        class_index(game, 0)  # refuses a game without classes
+        return (1.0,) * len(game.spec.classes)
+    shares = [0.0] * len(game.spec.classes)
+    for part in labels.split(","):
+        name, colon, text = part.strip().rpartition(":")
+        if not (colon and re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text)):
+            raise SparringError(f"'{labels}' are no shares of classes; write balanced, as-data, or cat:3,dog:1")
+        shares[class_index(game, name)] += float(text)
+    if sum(shares) == 0:
+        raise SparringError(f"'{labels}' leaves no class to draw; give one a share above 0")
+    return tuple(shares)
+
+
 def check_truncation(game: Game, truncation: float | None) -> None:
     """Raise `SparringError` where this game's samples cannot be truncated, or not by that."""
     if truncation is None:
@@ -60,28 +84,34 @@ def check_truncation(game: Game, truncation: float | None) -> None:
 
 @torch.inference_mode()
 def draw(
-    game: Game, seeds: Sequence[int], wanted: str | int | None = None, truncation: float | None = None
+    game: Game,
+    seeds: Sequence[int],
+    wanted: str | int | None = None,
+    truncation: float | None = None,
+    labels: str = "as-data",
 ) -> Iterator[Tensor]:
     """Yield samples ``(n <= 64, *shape)`` in [-1, 1] in the order of ``seeds``; memory does not grow with their number.
 
     Args:
         game: in eval mode, on its device.
         seeds: any integers from 0.
-        wanted: a class by name or number; None draws classes as often as the data has them.
+        wanted: a class by name or number; None draws a class for each seed.
         truncation: how close to the typical to stay, where the family truncates; None: the whole distribution.
+        labels: how often each class is drawn, as `class_shares` reads it.
     """
     check_truncation(game, truncation)
     device = next(game.parameters()).device
-    fixed = None if wanted is None else class_index(game, wanted)
+    shares = class_shares(game, labels)
+    if wanted is not None:
+        if labels != "as-data":
+            raise SparringError(f"samples are all of class '{wanted}', or drawn by '{labels}'; ask for one of them")
+        only = class_index(game, wanted)
+        shares = tuple(float(k == only) for k in range(len(shares)))
     for start in range(0, len(seeds), CHUNK):
         part = list(seeds[start : start + CHUNK])
         filled = part + [part[0]] * (CHUNK - len(part))
-        labels = None
-        if fixed is not None:
-            labels = torch.full((CHUNK,), fixed)
-        elif game.conditional(game.config):
-            labels = draw_labels(filled, game.spec.class_counts)
-        yield game.sample(Batch.of_seeds(filled, labels, device, truncation))[: len(part)]
+        drawn = draw_labels(filled, shares) if game.conditional(game.config) else None
+        yield game.sample(Batch.of_seeds(filled, drawn, device, truncation))[: len(part)]
 
 
 def sample_to(
@@ -91,59 +121,62 @@ def sample_to(
     kind: Literal["files", "grid", "npz"] = "files",
     wanted: str | int | None = None,
     truncation: float | None = None,
+    labels: str = "as-data",
 ) -> Iterator[int]:
-    """Write samples under ``out``, yielding how many are done. Files are called ``seed00000007.png``.
+    """Write samples under ``out``, yielding how many are done.
+
+    As files, pictures are called ``seed00000007.png``, and points are lines of one ``points.csv``.
 
     Raises:
-        SparringError: when ``out`` cannot be written, or a grid of more than 1,024 is asked for.
+        SparringError: when ``out`` cannot be written, or more are asked for than a grid can show.
     """
-    room = modality(game.modality)
+    room = modality(game.spec.modality)
     check_truncation(game, truncation)
-    if kind == "grid" and len(seeds) > 1024:
-        raise SparringError(f"a grid of {len(seeds):,} would not be seen; ask for at most 1,024, or for files or npz")
+    if kind == "grid" and len(seeds) > room.MOST:
+        raise SparringError(
+            f"a grid of {len(seeds):,} would not be seen; ask for at most {room.MOST:,}, or for files or npz"
+        )
     try:
         out.mkdir(parents=True, exist_ok=True)
+        drawn = draw(game, seeds, wanted, truncation, labels)
         if kind == "npz":
-            yield from _write_npz(
-                room, game.spec.shape, seeds, draw(game, seeds, wanted, truncation), out / "samples.npz"
-            )
-            return
-        done, kept = 0, []
-        for samples in draw(game, seeds, wanted, truncation):
-            if kind == "grid":
+            yield from _write_npz(room, seeds, drawn, out / "samples.npz")
+        elif kind == "grid":
+            kept: list[Tensor] = []
+            for samples in drawn:
                 kept.append(samples.cpu())
-            else:
-                for seed, sample in zip(seeds[done : done + len(samples)], samples, strict=True):
-                    room.write(sample, str(out / f"seed{seed:08d}{room.SUFFIX}"))
-            done += len(samples)
-            yield done
-        if kept:
-            room.grid(torch.cat(kept)).save(out / "grid.png")
+                yield sum(map(len, kept))
+            save_grid(torch.cat(kept), out / "grid.png", game.spec.modality)
+        else:
+            starts = range(0, len(seeds), CHUNK)
+            parts = ((seeds[start : start + CHUNK], part) for start, part in zip(starts, drawn, strict=True))
+            yield from itertools.accumulate(room.write_files(parts, out))
     except OSError as error:
         raise SparringError(f"cannot write to {out}: {error.strerror or error}") from None
 
 
-def _write_npz(
-    room: object, shape: tuple[int, ...], seeds: Sequence[int], drawn: Iterator[Tensor], path: Path
-) -> Iterator[int]:
-    """One ``images`` array, uint8 ``(n, h, w, c)``, through a memory-mapped file, so that a million fit."""
+def _write_npz(room: ModuleType, seeds: Sequence[int], drawn: Iterator[Tensor], path: Path) -> Iterator[int]:
+    """All samples in one array, as their modality writes them, through a memory-mapped file, so that a million fit."""
     import zipfile
 
-    channels, *sides = shape
     raw = path.with_suffix(".npy.part")
     try:
-        array = np.lib.format.open_memmap(raw, mode="w+", dtype=np.uint8, shape=(len(seeds), *sides, channels))
-        done = 0
+        done, array = 0, None
         for samples in drawn:
-            pixels = room.to_uint8(samples).movedim(1, -1).cpu().numpy()  # type: ignore[attr-defined]
-            array[done : done + len(pixels)] = pixels
-            done += len(pixels)
+            part = room.array(samples)
+            if array is None:
+                shape = (len(seeds), *part.shape[1:])
+                array = np.lib.format.open_memmap(raw, mode="w+", dtype=part.dtype, shape=shape)
+            array[done : done + len(part)] = part
+            done += len(part)
             yield done
+        if array is None:
+            raise ValueError("no seeds")
         array.flush()
         del array
         temporary = path.with_suffix(".npz.part")
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-            archive.write(raw, "images.npy")
+            archive.write(raw, f"{room.ARRAY}.npy")
             with archive.open("seeds.npy", "w") as member:
                 np.lib.format.write_array(member, np.asarray(seeds, dtype=np.int64))
         temporary.replace(path)

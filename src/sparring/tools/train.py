@@ -14,7 +14,7 @@ from sparring.core.config import Settings
 from sparring.core.errors import SparringError
 from sparring.core.files import write_json
 from sparring.core.folder import RunFolder
-from sparring.core.observer import Watcher
+from sparring.core.observer import Probe, Watcher
 from sparring.core.recipe import GROUPS, Recipe
 from sparring.core.seeds import draw_labels
 from sparring.data import make_dealer
@@ -23,6 +23,8 @@ from sparring.engine.guard import NonFinite
 from sparring.engine.loop import Engine
 from sparring.engine.precision import choose_device
 from sparring.engine.training import Ending, Training
+from sparring.modalities import modality
+from sparring.tools.evaluating import Evaluating
 from sparring.tools.model import load_model, publish
 from sparring.tools.plan import Plan, make_plan, resume_plan
 from sparring.tools.run import Run
@@ -35,8 +37,6 @@ from sparring.watch.records import Records
 from sparring.watch.report import Report
 from sparring.watch.terminal import Terminal
 from sparring.watch.trackers import make_tracker
-
-SHOWN = 64  # samples in a grid
 
 
 def train(
@@ -93,9 +93,12 @@ class Session:
                 f"{plan.train.microbatches} microbatches cannot be dealt evenly to {cluster.size} processes; start as "
                 "many processes as divide them, or train into another --run with other --train.microbatches"
             )
+        if plan.train.freeze_d and start_from is None and not any(folder.state.glob("[0-9]*")):
+            raise SparringError("train.freeze_d keeps what D's layers have learnt elsewhere; say where: --from RUN")
         self.begins = not folder.exists
         self.device = choose_device(plan.train.device)
-        self.reals, _ = some_reals(plan.dataset, min(SHOWN, len(plan.dataset)))
+        self.shown = modality(plan.dataset.spec.modality).SHOWN
+        self.reals, _ = some_reals(plan.dataset, min(self.shown, len(plan.dataset)))
 
     def play(self, quiet: bool = False) -> Ending:
         """Train to the recipe's end, or until a signal. Raises `SparringError` when the run cannot go on."""
@@ -117,6 +120,7 @@ class Session:
                 device=self.device,
                 workers=plan.data.workers,
                 flip=plan.data.flip,
+                balance=plan.data.balance,
             )
             try:
                 return self._play(dealer)
@@ -125,9 +129,15 @@ class Session:
 
     def _play(self, dealer: Dealer) -> Ending:
         plan = self.plan
-        probes = [Diversity()]
+        probes: list[Probe] = [Diversity()]
+        evaluating = None
+        if plan.eval.every and self.cluster.leads:
+            evaluating = Evaluating(plan, self.folder, self.watcher, self.device)
+            probes.append(evaluating)
         engine = Engine(plan.make_game(), dealer, plan.train, plan.optim, self.device, self.cluster, probes)
-        training = Training(engine, self.folder, self.watcher, self._draw, self._publish, self._judge)
+        training = Training(
+            engine, self.folder, self.watcher, self._draw, self._publish, self._judge, evaluating, plan.eval.every
+        )
         resumed = training.resume()
         if self.cluster.leads:
             write_environment(self.folder, plan, self.device, self.cluster)
@@ -144,6 +154,8 @@ class Session:
                 Records(self.folder).event("plan", reason, nimg=0)
         for change in self.changes:
             training.event("setting changed", change)
+        for note in evaluating.examiner.notes if evaluating else ():
+            training.event("evaluation", note)
         try:
             return training.run()
         except NonFinite as failure:
@@ -165,11 +177,11 @@ class Session:
         game, spec = engine.game, self.plan.dataset.spec
         labels = None
         if game.conditional(game.config):
-            labels = draw_labels(range(SHOWN), spec.class_counts).sort().values
+            labels = draw_labels(range(self.shown), spec.class_counts).sort().values
         modes = [(module, module.training) for module in game.modules()]
         with torch.no_grad(), engine.average.applied():
             game.eval()
-            samples = game.show(Batch.of_seeds(range(SHOWN), labels, engine.device)).float().cpu()
+            samples = game.show(Batch.of_seeds(range(self.shown), labels, engine.device)).float().cpu()
         for module, mode in modes:
             module.training = mode
         for probe in engine.probes:

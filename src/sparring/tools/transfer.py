@@ -14,7 +14,7 @@ def adopt(engine: Engine, source: RunFolder) -> str:
     Optimisers begin afresh and progress at 0: it is a new run on other data. Returns what was taken, as a sentence.
 
     Raises:
-        SparringError: when ``source`` has no whole state, or nothing in it fits.
+        SparringError: when ``source`` has no whole state, or nothing in it fits, or not what is to be held.
     """
     found = [state for state in checkpoint.load_newest(source.state) if not isinstance(state, str)]
     if not found:
@@ -33,5 +33,10 @@ def adopt(engine: Engine, source: RunFolder) -> str:
                     left.append(name)
     if not taken:
         raise SparringError(f"--from {source.root}: none of its weights fit these networks; use the same family")
+    held = {id(tensor) for tensor in engine.held.tensors()}
+    names = {id(tensor): name for name, tensor in engine.game.state_dict(keep_vars=True).items()}
+    missing = [names[key] for key in held if names.get(key) in left]
+    if missing:
+        raise SparringError(f"--from {source.root}: it has no {min(missing)} that fits; train.freeze_d keeps it")
     sentence = f"took {taken} of {taken + len(left)} tensors of {source.root} at {position['nimg'] / 1000:g} kimg"
     return sentence + (f"; these begin afresh: {', '.join(left[:4])}{' ...' if len(left) > 4 else ''}" if left else "")

@@ -12,6 +12,7 @@ from sparring.core.game import Game
 from sparring.data import DataSet
 from sparring.diagnostics.diversity import diversity_ratio
 from sparring.metrics.classes import ClassCheck, check_classes
+from sparring.modalities import modality
 from sparring.tools.sample import draw
 
 SAMPLES = 1000
@@ -72,8 +73,8 @@ def look_at_classes(samples: Tensor, data: DataSet) -> ClassCheck | None:
 
 def some_reals(data: DataSet, count: int) -> tuple[Tensor, Tensor | None]:
     """Reals spread evenly over the data set, in [-1, 1]."""
-    pixels, labels = data.get(torch.linspace(0, len(data) - 1, count).long())
-    return pixels.float().cpu().div_(127.5).sub_(1), None if labels is None else labels.cpu()
+    kept, labels = data.get(torch.linspace(0, len(data) - 1, count).long())
+    return modality(data.spec.modality).decode(kept.cpu()), None if labels is None else labels.cpu()
 
 
 def flat(images: Tensor) -> NDArray[np.float32]:

@@ -10,7 +10,8 @@ which is what makes it amenable to truncated latents.
 Departures: fakes are made and judged with the labels of the reals beside them. From 64 pixels a side the settings are
 the paper's but for the batch (``--train.batch 2048 --train.microbatches 32``); below, they are those of the authors'
 CIFAR-10 script. The finest block at 64 pixels has half the channels of the authors' code. Without classes, a block's
-chunk of z is all that its scales and shifts follow.
+chunk of z is all that its scales and shifts follow. For few pictures there is, off unless said, LeCam regularisation
+(Tseng et al. 2021, arXiv 2104.03310), here from the first step on, with running means that begin at 0.
 """
 
 from dataclasses import dataclass
@@ -36,7 +37,9 @@ from sparring.nn.resnet import (
 )
 from sparring.nn.spectral import WEIGHTS, raw_weights, spectral
 from sparring.objectives.adversarial import choose
-from sparring.objectives.penalties import orthogonal
+from sparring.objectives.penalties import lecam, orthogonal
+
+ANCHOR_RATE = 0.01  # how far LeCam's running means follow each batch (Tseng et al. 2021: a decay of 0.99)
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Config:
     shared_dim: int = setting(128, "size of the class embedding that all blocks of G share")
     loss: str = setting("hinge", "adversarial loss; any")
     d_steps: int = setting(2, "turns of D, each on fresh data, for one of G")
+    lecam: float = setting(0.0, "weight of LeCam's penalty on D; the paper has 0.3 for CIFAR-10; 0: none")
     ortho: float = setting(1e-4, "weight of the orthogonal penalty on G's maps; 0: none")
     attention: int = setting(64, "side of the largest map that gets self-attention; 0: none")
     conditional: bool = setting(True, "make pictures by class; needs labels")
@@ -111,6 +115,10 @@ class BigGAN(Game):
         self.D = ResDiscriminator(spec.shape, widths, downs, classes, config.attention, wide=True, bias=True)
         self.D.apply(orthogonalise)
         spectral(self.D)
+        self.real_anchor: Tensor
+        self.fake_anchor: Tensor
+        self.register_buffer("real_anchor", torch.zeros(()))  # of LeCam: D's mean scores so far
+        self.register_buffer("fake_anchor", torch.zeros(()))
 
     def players(self) -> dict[str, nn.Module]:
         return {"G": self.G, "D": self.D}
@@ -128,8 +136,14 @@ class BigGAN(Game):
     def discriminator(self, batch: Batch) -> Outcome:
         fake = self.judged(batch)
         real_logits, fake_logits = self.D(batch.real, batch.labels), self.D(fake, batch.labels)
-        loss = self.loss.discriminator(real_logits, fake_logits)
-        return Outcome(loss, real_logits=real_logits, fake_logits=fake_logits, fake=fake)
+        loss, terms = self.loss.discriminator(real_logits, fake_logits), {}
+        if self.config.lecam > 0:
+            with torch.no_grad():
+                self.real_anchor.lerp_(real_logits.float().mean(), ANCHOR_RATE)
+                self.fake_anchor.lerp_(fake_logits.float().mean(), ANCHOR_RATE)
+            terms["lecam"] = self.config.lecam * lecam(real_logits, fake_logits, self.real_anchor, self.fake_anchor)
+            loss = loss + terms["lecam"]
+        return Outcome(loss, terms, real_logits, fake_logits, fake)
 
     def generator(self, batch: Batch) -> Outcome:
         fake = self.judged(batch)

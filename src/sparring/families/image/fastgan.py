@@ -41,6 +41,7 @@ class FastGAN(Game):
 
     config_class = Config
     not_accumulable = "BatchNorm in G and D: statistics are per microbatch"
+    not_augmentable = "its D always sees changed pictures; choose the changes with --game.policy"
 
     def __init__(self, spec: DataSpec, config: Config):
         super().__init__(spec, config)

@@ -75,6 +75,9 @@ class LAPGAN(Game):
     def averaged(self) -> tuple[str, ...]:
         return tuple(f"G{k}" for k in range(self.top + 1))
 
+    def judges(self) -> tuple[str, ...]:
+        return tuple(f"D{k}" for k in range(self.top + 1))
+
     def turns(self, nimg: int) -> list[Turn]:
         return [turn for k in reversed(range(self.top + 1)) for turn in self.level(k)]
 

@@ -7,7 +7,7 @@ Command: ``sparring train photos/ --family stylegan2``
 Departures from the authors' code: D plays before G; G learns from the fakes that D judged; each sample mixes styles at
 a crossover of its own instead of one for the batch; the mean style moves once a step, and there is one for each class;
 pictures need not be square or a power of two; up to 64 pixels a side networks are thinner, unless said otherwise; of
-ADA's changes D sees those that need no interpolation (``--game.augment ada``).
+ADA's changes D sees those that need no interpolation (``--train.augment ada``).
 """
 
 from dataclasses import dataclass
@@ -17,13 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from sparring.core.batch import Batch, Outcome
-from sparring.core.config import Optim, Settings, setting
+from sparring.core.config import Optim, Settings, Train, setting
 from sparring.core.errors import SparringError
 from sparring.core.game import Game, Turn
-from sparring.core.observer import Controller
 from sparring.core.spec import DataSpec
-from sparring.nn.adaptive import AdaptiveProbability
-from sparring.nn.augment import adapts, augment_terms, augmented
 from sparring.nn.style import Mapping, Synthesis
 from sparring.nn.style_critic import StyleDiscriminator
 from sparring.objectives.adversarial import non_saturating
@@ -48,7 +45,6 @@ class Config:
     path_weight: float = setting(2.0, "strength of path length regularisation; 0: none")
     path_every: int = setting(4, "steps from one path length turn to the next; each counts so many times")
     conditional: bool = setting(False, "make pictures by class; needs labels")
-    augment: str = setting("none", "what D sees changed: none, diff, ada, or some changes, diff:color,translation")
 
     def __post_init__(self) -> None:
         for name in ("z_dim", "w_dim", "mapping_layers", "channel_max", "stddev_group", "r1_every", "path_every"):
@@ -104,10 +100,9 @@ class StyleGAN2(Game):
             raise SparringError("game.conditional needs data with at least two classes, and this data has none")
         classes = len(spec.classes) if config.conditional else 0
         self.G = StyleGenerator(spec.shape, config, classes)
-        D = StyleDiscriminator(
+        self.D = StyleDiscriminator(
             spec.shape, config.channel_base, config.channel_max, config.stddev_group, config.residual, classes
         )
-        self.D = augmented(D, config.augment)
         self.path_mean: Tensor
         self.register_buffer("path_mean", torch.zeros(()))
 
@@ -133,7 +128,7 @@ class StyleGAN2(Game):
         # In separate calls: the minibatch standard deviation must not see reals and fakes together.
         real_logits, fake_logits = self.D(batch.real, batch.labels), self.D(fake, batch.labels)
         loss = non_saturating.discriminator(real_logits, fake_logits)
-        return Outcome(loss, augment_terms(self.D), real_logits, fake_logits, fake)
+        return Outcome(loss, real_logits=real_logits, fake_logits=fake_logits, fake=fake)
 
     def penalty(self, batch: Batch) -> Outcome:
         # Lazy regularisation: played every r1_every steps, so many times as strong (sec. 3.1).
@@ -175,8 +170,8 @@ class StyleGAN2(Game):
         shares = {name: every / (every + 1) if every else 1.0 for name, every in lazy.items()}
         return {name: Optim(lr=round(rate * c, 6), betas=(0.0, round(0.99**c, 6))) for name, c in shares.items()}
 
-    def controllers(self) -> list[Controller]:
-        return [AdaptiveProbability("D")] if adapts(self.D) else []
+    def boundary(self, judge: str) -> float | None:
+        return non_saturating.boundary
 
     @classmethod
     def conditional(cls, config: Config) -> bool:
@@ -189,14 +184,20 @@ class StyleGAN2(Game):
 
     @classmethod
     def defaults(cls, spec: DataSpec) -> Settings:
-        # Karras et al. 2020 (2006.06676), appendix C: batch, R1's gamma and the average's half-life by size.
+        # Karras et al. 2020 (2006.06676), appendix C, as is what `scaled` says.
         side = min(spec.shape[1:])
-        batch = int(max(min(4096 // side, 32), 4))
-        game: Settings = {"mapping_layers": 2, "r1_gamma": round(0.0002 * side**2 / batch, 5)}
+        game: Settings = {"mapping_layers": 2}
         if side <= 64:  # for one CPU, or one small device
             game.update(channel_base=4096 if side <= 32 else 8192, channel_max=128 if side <= 32 else 256)
-            # As their settings for 32 pixels have it; the rule above leaves next to nothing for small pictures.
-            game.update(path_weight=0.0, mixing=0.0, r1_gamma=max(game["r1_gamma"], 0.01))
+            game.update(path_weight=0.0, mixing=0.0)  # as their settings for 32 pixels have it
         elif side >= 512:
             game["channel_base"] = 32768
-        return {"game": game, "train": {"batch": batch, "ema_kimg": batch * 10 / 32}}
+        return {"game": game, "train": {"batch": int(max(min(4096 // side, 32), 4))}}
+
+    @classmethod
+    def scaled(cls, spec: DataSpec, train: Train) -> Settings:
+        side = min(spec.shape[1:])
+        gamma = round(0.0002 * side**2 / train.batch, 5)
+        if side <= 64:  # their settings for 32 pixels; the rule leaves next to nothing for small pictures
+            gamma = max(gamma, 0.01)
+        return {"game": {"r1_gamma": gamma}, "train": {"ema_kimg": train.batch * 10 / 32}}

@@ -17,14 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from sparring.core.batch import Batch, Outcome
-from sparring.core.config import Optim, Settings, setting
+from sparring.core.config import Optim, Settings, Train, setting
 from sparring.core.errors import SparringError
 from sparring.core.game import Game, Turn
-from sparring.core.observer import Controller
 from sparring.core.spec import DataSpec
-from sparring.nn.adaptive import AdaptiveProbability
 from sparring.nn.alias_free import AliasFreeSynthesis
-from sparring.nn.augment import adapts, augment_terms, augmented
 from sparring.nn.fir import filter_down
 from sparring.nn.style import Mapping
 from sparring.nn.style_critic import StyleDiscriminator
@@ -49,7 +46,6 @@ class Config:
     blur_sigma: float = setting(10.0, "blur of what D sees at the beginning, in pixels, for R; 0: none")
     blur_kimg: float = setting(200.0, "thousands of images in which that blur fades")
     conditional: bool = setting(False, "make pictures by class; needs labels")
-    augment: str = setting("none", "what D sees changed: none, diff, ada, or some changes, diff:color,translation")
 
     def __post_init__(self) -> None:
         for name in ("z_dim", "w_dim", "mapping_layers", "channel_max", "stddev_group", "r1_every"):
@@ -102,10 +98,9 @@ class StyleGAN3(Game):
             raise SparringError("game.conditional needs data with at least two classes, and this data has none")
         classes = len(spec.classes) if config.conditional else 0
         self.G = AliasFreeGenerator(spec.shape, config, classes)
-        D = StyleDiscriminator(
+        self.D = StyleDiscriminator(
             spec.shape, config.channel_base, config.channel_max, config.stddev_group, classes=classes
         )
-        self.D = augmented(D, config.augment)
 
     def players(self) -> dict[str, nn.Module]:
         return {"G": self.G, "D": self.D}
@@ -131,7 +126,7 @@ class StyleGAN3(Game):
         fake = self.G(z, batch.labels, observe=True)
         real_logits, fake_logits = self.judge(batch.real, batch), self.judge(fake, batch)
         loss = non_saturating.discriminator(real_logits, fake_logits)
-        return Outcome(loss, augment_terms(self.D), real_logits, fake_logits, fake)
+        return Outcome(loss, real_logits=real_logits, fake_logits=fake_logits, fake=fake)
 
     def penalty(self, batch: Batch) -> Outcome:
         # Lazy regularisation: played every r1_every steps, so many times as strong (Karras et al. 2020, sec. 3.1).
@@ -153,8 +148,8 @@ class StyleGAN3(Game):
         D = Optim(lr=round(0.002 * c, 6), betas=(0.0, round(0.99**c, 6)))
         return {"G": Optim(lr=0.0025, betas=(0.0, 0.99)), "D": D}
 
-    def controllers(self) -> list[Controller]:
-        return [AdaptiveProbability("D")] if adapts(self.D) else []
+    def boundary(self, judge: str) -> float | None:
+        return non_saturating.boundary
 
     @classmethod
     def conditional(cls, config: Config) -> bool:
@@ -168,8 +163,12 @@ class StyleGAN3(Game):
     @classmethod
     def defaults(cls, spec: DataSpec) -> Settings:
         side = min(spec.shape[1:])
-        # The authors' gamma for 1024 pixels, four times as much for each doubling (their docs/configs.md).
-        game: Settings = {"r1_gamma": round(32.8 * (side / 1024) ** 2, 5)}
+        game: Settings = {}
         if side <= 64:  # for one small device
             game.update(channel_base=4096 if side <= 32 else 8192, channel_max=128 if side <= 32 else 256)
         return {"game": game, "train": {"batch": 32, "ema_kimg": 10.0}}
+
+    @classmethod
+    def scaled(cls, spec: DataSpec, train: Train) -> Settings:
+        # The authors' gamma for 1024 pixels in batches of 32, four times as much for each doubling (docs/configs.md).
+        return {"game": {"r1_gamma": round(32.8 * (min(spec.shape[1:]) / 1024) ** 2 * 32 / train.batch, 5)}}

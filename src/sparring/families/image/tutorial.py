@@ -102,6 +102,9 @@ class Tutorial(Game):
     def optimisers(self) -> dict[str, Optim]:
         return {name: Optim(lr=2e-4, betas=(0.5, 0.999)) for name in self.players()}
 
+    def boundary(self, judge: str) -> float | None:
+        return non_saturating.boundary
+
     @classmethod
     def defaults(cls, spec: DataSpec) -> Settings:
         return {"train": {"batch": 32, "kimg": 10 * spec.count / 1000, "ema_kimg": 0}}

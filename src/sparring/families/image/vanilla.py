@@ -35,6 +35,7 @@ class Config:
 class Vanilla(Game):
     """Two perceptrons, one game. Paper and command: see the module."""
 
+    modalities = ("image", "points")
     config_class = Config
 
     def __init__(self, spec: DataSpec, config: Config):
@@ -86,6 +87,8 @@ class Vanilla(Game):
 
     @classmethod
     def defaults(cls, spec: DataSpec) -> Settings:
+        if spec.modality == "points":
+            return {"train": {"kimg": 1280.0, "batch": 128}, "game": {"z_dim": 2, "width": 64}}
         return {"train": {"kimg": 400}}
 
     @classmethod

@@ -20,6 +20,7 @@ from sparring.core.config import Optim, Settings, setting
 from sparring.core.game import Game, Turn
 from sparring.core.spec import DataSpec
 from sparring.nn.conditional import BatchNorm
+from sparring.nn.perceptron import PointDiscriminator, PointGenerator
 from sparring.nn.resnet import ResDiscriminator, ResGenerator, discriminator_widths, generator_widths
 from sparring.objectives import penalties
 from sparring.objectives.adversarial import choose
@@ -48,12 +49,17 @@ class Config:
 class WGANGP(Game):
     """A critic of slope 1. Paper and command: see the module."""
 
+    modalities = ("image", "points")
     config_class = Config
     not_accumulable = "BatchNorm in G: statistics are per microbatch"
 
     def __init__(self, spec: DataSpec, config: Config):
         super().__init__(spec, config)
         self.loss = choose(config.loss, [] if config.gp_weight > 0 else NO_PENALTY)
+        if spec.modality == "points":
+            self.G: nn.Module = PointGenerator(spec.shape, config.z_dim, config.width)
+            self.D: nn.Module = PointDiscriminator(spec.shape, config.width)
+            return
         self.G = ResGenerator(spec.shape, config.z_dim, generator_widths(spec.shape, config.width, 2), BatchNorm)
         widths, downs = discriminator_widths(spec.shape, config.width, 2)
         self.D = ResDiscriminator(spec.shape, widths, downs, mean=True, bias=True)
@@ -82,7 +88,8 @@ class WGANGP(Game):
         real_logits, fake_logits = self.D(real), self.D(fake)
         loss = self.loss.discriminator(real_logits, fake_logits)
         # Algorithm 1, lines 4 to 7: a point on the line between a real and a fake, one number per pair.
-        penalty = penalties.wgan_gp(self.D, real, fake, batch.uniform(1, 1, 1), self.config.gp_weight)  # eq. 3
+        mix = batch.uniform(*[1] * len(self.spec.shape))
+        penalty = penalties.wgan_gp(self.D, real, fake, mix, self.config.gp_weight)  # eq. 3
         terms = {"penalty": penalty}
         return Outcome(loss + penalty, terms, real_logits=real_logits, fake_logits=fake_logits, fake=fake)
 
@@ -105,5 +112,11 @@ class WGANGP(Game):
 
     @classmethod
     def defaults(cls, spec: DataSpec) -> Settings:
+        if spec.modality == "points":
+            return {
+                "train": {"kimg": 3072.0, "batch": 128, "ema_kimg": 192.0},
+                "game": {"z_dim": 2, "width": 64, "gp_weight": 0.3, "d_steps": 3, "dequantise": False},
+                "optim": {"lr": 2e-3, "schedule": "cosine"},
+            }
         # The paper's 50,000 steps of G are 16,000 kimg; for less data than CIFAR-10, as many passes over it.
         return {"train": {"kimg": float(min(max(round(spec.count * 0.32), 1000), 16000))}}

@@ -1,0 +1,98 @@
+"""Data that training never sees: a share of the set chosen by content, or the test part that came with it."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sparring.core.config import Data
+from sparring.core.errors import SparringError
+from sparring.core.spec import DataSpec
+from sparring.data.builtin import TESTS, read_builtin_test
+from sparring.data.dataset import DataSet
+from sparring.data.files import FolderFiles
+from sparring.data.layout import SPLITS
+from sparring.data.opening import arrays_as_data, open_data
+from sparring.data.parallel import Progress
+
+CHUNK = 1024
+
+
+def hold_out(data: DataSet, share: float, progress: Progress | None = None) -> DataSet:
+    """``data`` without about ``share`` of its samples, which its ``held_out`` holds.
+
+    Which ones depends on each sample's pixels alone (a hash below a threshold), so that copies stay on one side, and a
+    set that grows moves none of its samples across. A streamed set is read through once for it.
+
+    Raises:
+        SparringError: when either side would have fewer than two samples.
+    """
+    chances = []
+    for start in range(0, len(data), CHUNK):
+        pixels, _ = data.get(range(start, min(start + CHUNK, len(data))))
+        chances += [_chance(picture) for picture in pixels.numpy()]
+        if progress and not data.in_memory:
+            progress("split", len(chances), len(data))
+    apart = np.array(chances) < share
+    if min(apart.sum(), (~apart).sum()) < 2:
+        raise SparringError(
+            f"--data.held-out {share} leaves {(~apart).sum():,} samples to train on and {apart.sum():,} held out of "
+            f"{len(data):,}; each side needs two or more"
+        )
+    kept, held_out = data.subset(np.flatnonzero(~apart)), data.subset(np.flatnonzero(apart))
+    note = (
+        f"{len(held_out):,} of {len(data):,} samples ({len(held_out) / len(data):.1%}) are held out for evaluation: "
+        "training never sees them"
+    )
+    return replace(kept, notes=(*data.notes, note), held_out=held_out)
+
+
+def _chance(picture: np.ndarray) -> float:
+    """A number in [0, 1) that depends on the pixels alone."""
+    digest = hashlib.blake2b(picture.tobytes(), digest_size=8, person=b"held out").digest()
+    return int.from_bytes(digest, "little") / 2.0**64
+
+
+def open_test(source: str, settings: Data, spec: DataSpec, progress: Progress | None = None) -> DataSet | None:
+    """The test part that came with ``source``, brought to ``spec``; None where there is none.
+
+    That is ``t10k-*`` beside MNIST's training files, ``test/`` beside ``train/`` in a folder of pictures (else ``val/``
+    or ``validation/``), and the published test files of the built-in sets.
+
+    Raises:
+        SparringError: when it has classes that ``spec`` does not know, or cannot be read.
+    """
+    _, height, width = spec.shape
+    alike = replace(settings, size=f"{height}x{width}", channels=str(spec.shape[0]), held_out=0.0)  # type: ignore[arg-type]
+    if source in TESTS and not Path(source).exists():
+        return _with_classes(arrays_as_data(f"{source}-test", read_builtin_test(source, progress), alike), spec)
+    part = _test_part(Path(source).expanduser())
+    return None if part is None else _with_classes(open_data(str(part), alike, progress), spec)
+
+
+def _test_part(path: Path) -> Path | None:
+    if not path.is_dir():
+        return None
+    names = FolderFiles(path).names
+    idx = sorted(name for name in names if "idx3" in name)
+    if len(idx) > 1 and any("train" in name for name in idx):
+        return next((path / name for name in idx if "t10k" in name or "test" in name), None)
+    folders = {entry.name.lower(): entry for entry in path.iterdir() if entry.is_dir()}
+    if "train" not in folders or not set(folders) <= SPLITS:
+        return None
+    return next((folders[name] for name in ("test", "val", "valid", "validation") if name in folders), None)
+
+
+def _with_classes(data: DataSet, spec: DataSpec) -> DataSet:
+    """Labels numbered as ``spec`` numbers its classes."""
+    if data.labels is None or not spec.classes:
+        return replace(data, labels=None, spec=replace(data.spec, classes=(), class_counts=()))
+    unknown = set(data.spec.classes) - set(spec.classes)
+    if unknown:
+        raise SparringError(f"the test part {data.name} has a class '{min(unknown)}' that the training part has not")
+    places = torch.tensor([spec.classes.index(name) for name in data.spec.classes])
+    labels = places[data.labels]
+    counts = torch.bincount(labels, minlength=len(spec.classes)).tolist()
+    return replace(data, labels=labels, spec=replace(data.spec, classes=spec.classes, class_counts=tuple(counts)))

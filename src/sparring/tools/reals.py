@@ -1,0 +1,98 @@
+"""Which real data a generator is compared with, and whether training saw it."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sparring.core.config import Data, build
+from sparring.core.errors import SparringError
+from sparring.core.folder import RunFolder
+from sparring.core.spec import DataSpec
+from sparring.data import DataSet, hold_out, open_data, open_test
+from sparring.data.parallel import Progress
+from sparring.tools.plan import check_record
+
+
+@dataclass(frozen=True)
+class Reals:
+    """Real data, on the side of training and on the other.
+
+    Attributes:
+        reference: what samples are compared with.
+        split: where it comes from, for the protocol.
+        train: what the generator learnt from, or None where nobody knows.
+        held_out: whether training never saw ``reference``, as far as can be known.
+        notes: what a person should know of this choice.
+    """
+
+    reference: DataSet
+    split: str
+    train: DataSet | None = None
+    held_out: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def reals_of_training(train: DataSet, source: str, settings: Data, progress: Progress | None = None) -> Reals:
+    """For data that a run trains on: its held-out share, else the test part that came with it, else itself."""
+    if train.held_out is not None:
+        return Reals(train.held_out, f"held-out share {settings.held_out:g}", train, True)
+    test = open_test(source, settings, train.spec, progress)
+    if test is not None:
+        return Reals(test, "test files", train, True, (f"compared with {len(test):,} pictures of {test.name}",))
+    note = (
+        "compared with the data that it was trained on: a generator that copies looks perfect here. Train with "
+        "--data.held-out 0.1 to keep some apart, or name other real data with --data"
+    )
+    return Reals(train, "training data", train, False, (note,))
+
+
+def reals_of_run(
+    folder: RunFolder, spec: DataSpec, other: str | Path | None, progress: Progress | None = None
+) -> Reals:
+    """For a trained run, or a bare ``model/`` folder with ``other`` data.
+
+    Raises:
+        SparringError: when the run's data is not what it was, or ``other`` is of another kind.
+    """
+    train, source, settings = None, "", Data()
+    if folder.exists:
+        saved = folder.read_recipe()
+        check_record(saved, folder)
+        source, settings = saved["source"], build(Data, saved["data"], "data")
+        if other is None or Path(source).exists():
+            train = open_data(source, settings, progress)
+            train = hold_out(train, settings.held_out, progress) if settings.held_out else train
+            if train.fingerprint != saved["fingerprint"]:
+                raise SparringError(
+                    f"the data in {source} has changed since {folder.root} was trained; give it back its files, or "
+                    "name real data with --data"
+                )
+    elif other is None:
+        raise SparringError(f"{folder.root} does not say what it was trained on; name real data with --data")
+    if other is None:
+        assert train is not None
+        return reals_of_training(train, source, settings, progress)
+    reference = open_alike(str(other), spec, settings, progress)
+    known = train is not None and train.fingerprint != reference.fingerprint
+    return Reals(reference, "given with --data", train, known, ())
+
+
+def open_alike(source: str, spec: DataSpec, settings: Data | None = None, progress: Progress | None = None) -> DataSet:
+    """Real data brought to the shape of ``spec``."""
+    channels, height, width = spec.shape
+    base = settings or Data()
+    alike = replace(base, size=f"{height}x{width}", channels=str(channels), held_out=0.0)  # type: ignore[arg-type]
+    return open_data(source, alike, progress)
+
+
+def two_sources(real: str, fake: str, progress: Progress | None = None) -> tuple[Reals, DataSet, tuple[str, ...]]:
+    """Two folders or files of pictures; the fakes are brought to the reals' size and channels, and a note says so."""
+    reference = open_data(real, Data(), progress)
+    own = open_data(fake, Data(), progress)
+    notes: tuple[str, ...] = ()
+    if own.spec.shape != reference.spec.shape:
+        notes = (
+            f"the fakes of {' x '.join(map(str, own.spec.shape))} were brought to the reals' "
+            f"{' x '.join(map(str, reference.spec.shape))}: that alone moves every number",
+        )
+        own = open_alike(fake, reference.spec, progress=progress)
+    return Reals(reference, "given reals"), own, notes
