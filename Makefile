@@ -1,9 +1,9 @@
-# Three commands and no more: `make demo`, `make test`, `make docs`. Each sets up what it needs in .venv.
+# Three commands to know: `make demo`, `make test`, `make docs`. Each sets up what it needs in .venv.
 PYTHON ?= python3
 BIN    := .venv/bin
 PIP    := PIP_CONSTRAINT=$(CURDIR)/constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install --quiet
 
-.PHONY: help demo test lint docs bench clean
+.PHONY: help demo test lint docs bench bench-images bench-stacked bench-points bench-metrics clean
 
 help:            ## What there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,22 @@ docs: .venv/docs ## Build the documentation into site/
 
 bench: .venv/dev ## The longer proofs; results are kept in docs/results/
 	$(BIN)/python benchmarks/resume_torture.py
+
+# DATA: a folder with the four original files of MNIST.
+bench-images: .venv/dev ## Every image family on MNIST for the same CPU minutes: make bench-images DATA=folder
+	$(BIN)/python benchmarks/images.py $(DATA)
+
+bench-stacked: .venv/dev ## Modes of Stacked-MNIST in 30 CPU minutes: make bench-stacked DATA=folder
+	$(BIN)/python benchmarks/stacked_mnist.py $(DATA)
+
+bench-points: .venv/dev ## Modes of the ring and the grid of Gaussians, three families, three seeds
+	$(BIN)/python benchmarks/gaussians.py --report
+
+bench-metrics: .venv/dev ## Agreement with public packages, speed of the Fréchet distance
+	$(BIN)/python benchmarks/parity.py
+	$(BIN)/python benchmarks/parity_images.py
+	$(BIN)/python benchmarks/parity_networks.py
+	$(BIN)/python benchmarks/frechet.py
 
 clean:           ## Remove what was built (never runs/)
 	rm -rf .venv site build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

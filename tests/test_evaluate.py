@@ -1,6 +1,8 @@
 """``sparring evaluate``, and evaluation while training, from outside: digits and a run of seconds."""
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +17,16 @@ from sparring.core.errors import SparringError
 from sparring.core.folder import RunFolder, read_lines
 from sparring.core.spec import DataSpec
 from sparring.data import hold_out, open_data, open_test
+from sparring.metrics import lpips
+from sparring.metrics.path_length import PIXELS, path_length
+from sparring.metrics.protocol import Score
+from sparring.metrics.sets import image
 from sparring.metrics.sets.features import narrowed
-from sparring.metrics.suite import Sample, Sides, halves
+from sparring.metrics.suite import Sample, Sides, halves, measure
 from sparring.tools.evaluating import history
 from sparring.tools.examiner import choose_extractor
+from sparring.tools.reals import reals_of_run
+from test_protocol import MINE
 
 HELD_OUT = ("--data.held-out", "0.2")
 CHEAP = ("--samples", "126", "--metrics", "fd,kid,copying")
@@ -172,6 +180,109 @@ def test_with_too_few_samples_fewer_features_are_used() -> None:
     assert float(theirs.var(0)[0]) > float(theirs.var(0)[-1])
     enough = Sides(reals, (reals, reals), "", None, False)
     assert narrowed(noise(60, 1).seen, enough)[2] == ""
+
+
+# ---------------------------------------------------------------------- what is measured only when named
+
+
+@pytest.fixture(scope="session")
+def by_class(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny run by class, hardly trained."""
+    run = tmp_path_factory.mktemp("runs") / "by_class"
+    line = ("train", "digits", "--family", "dcgan", "--game.conditional", "--game.width", "4", "--game.z-dim", "8")
+    assert _play(*line, "--train.kimg", "0.2", *HELD_OUT, "--run", run) == 0
+    return run
+
+
+def test_accuracy_of_a_classifier_that_learnt_from_samples(by_class: Path) -> None:
+    found = package.evaluate(by_class, samples=200, metrics=["cas"], extractor="pixels-pca")["CAS"]
+    assert found.name == "CAS"
+    assert found.real_vs_real is not None
+    assert found.interval is not None
+    assert found.interval[0] <= found.value <= found.interval[1]
+    assert found.value < 0.4, "noise teaches no digits"
+    assert found.real_vs_real > 0.6, "200 digits do"
+    assert found.null.startswith("a classifier taught by 200 reals, tested on ")
+
+
+def test_accuracy_needs_classes_and_held_out_data(measured: Path, by_class: Path, refused: Callable[..., str]) -> None:
+    cheap = ("--samples", "60", "--metrics", "cas", "--extractor", "pixels-pca")
+    assert "'cas' needs samples made by class" in refused("evaluate", measured, *cheap)
+    assert "to know the training data" in refused("evaluate", by_class / "model", "--data", "digits", *cheap)
+
+
+def test_path_length_by_pixels_says_so(measured: Path, tmp_path: Path, refused: Callable[..., str]) -> None:
+    def walk() -> Score:
+        return package.evaluate(measured, samples=60, metrics=["ppl"], extractor="pixels-pca")["PPL of pixels"]
+
+    score = walk()
+    assert score == walk()
+    assert score.value > 0
+    assert score.protocol.extractor == ""
+    assert dict(score.protocol.parameters)["epsilon"] == 1e-4
+    game = package.load(measured).game
+    by_hand = path_length(game.sample, PIXELS, range(60))
+    assert score.value == by_hand.value
+    pictures = np.random.default_rng(0).integers(0, 256, (60, 8, 8), np.uint8)
+    np.save(tmp_path / "real.npy", pictures)
+    sets = ("--real", tmp_path / "real.npy", "--fake", tmp_path / "real.npy")
+    assert "'ppl' needs a run" in refused("evaluate", *sets, "--metrics", "ppl")
+
+
+def test_path_length_by_lpips_is_named_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from safetensors.torch import save_file
+
+    from sparring.core.registry import load_family
+
+    kind = lpips.KINDS["squeeze"]
+    torch.manual_seed(0)
+    monkeypatch.setenv("SPARRING_WEIGHTS", str(tmp_path))
+    assert lpips.find_lpips((1, 32, 32)) is None
+    heads = {f"lin{n}.model.1.weight": torch.rand(1, c, 1, 1) for n, c in enumerate(kind.channels)}
+    save_file(heads, tmp_path / "lpips_v0.1_squeeze_heads.safetensors")
+    assert lpips.find_lpips((1, 32, 32)) is None, "heads alone are no LPIPS"
+    trunk = {f"features.{key}": value for key, value in kind.layers().state_dict().items()}
+    torch.save(trunk, tmp_path / kind.file.name)
+    assert lpips.find_lpips((1, 8, 8)) is None, "too small for it"
+    assert lpips.find_lpips((4, 32, 32)) is None, "it knows no alpha"
+    family = load_family("vanilla")
+    spec = DataSpec("image", (1, 32, 32), count=64)
+    game = family(spec, family.config_class(z_dim=4, width=8)).eval()
+    images = torch.randint(0, 256, (20, 1, 32, 32), dtype=torch.uint8)
+    reals = Sample(images)
+    sides = Sides(reals, halves(reals, 0), "", None, False)
+    metric = next(metric for metric in image.METRICS if metric.key == "ppl")
+    ((score,), _) = measure([metric], Sample(images, game=game), sides, MINE)
+    assert score.name.startswith("PPL[LPIPS-like-squeeze")
+    assert score.name != "PPL"
+    assert score.value > 0
+
+
+def test_cmmd_is_called_so_for_clip_alone(measured: Path) -> None:
+    found = package.evaluate(measured, samples=60, metrics=["cmmd"], extractor="pixels-pca")["MMD"]
+    assert found.name.startswith("MMD[pixels-pca:")
+    assert found.real_vs_real is not None
+    assert found.value > found.real_vs_real
+    clip = replace(found.protocol, extractor="clip-vitl14-336", layer="image-embedding-768")
+    assert clip.name.startswith("CMMD[clip-vitl14-336:")
+
+
+def test_other_reals_are_numbered_as_the_run_numbers_its_classes(by_class: Path, tmp_path: Path) -> None:
+    digits = open_data("digits", Data())
+    assert digits.pixels is not None
+    assert digits.labels is not None
+    for name in "93":
+        (tmp_path / "some" / name).mkdir(parents=True)
+        for place, picture in enumerate(digits.pixels[digits.labels == int(name)][:3]):
+            Image.fromarray(picture[0].numpy()).save(tmp_path / "some" / name / f"{place}.png")
+    run = package.load(by_class)
+    reals = reals_of_run(run.folder, run.game.spec, tmp_path / "some")
+    assert reals.reference.labels is not None
+    assert set(reals.reference.labels.tolist()) == {3, 9}
+    (tmp_path / "some" / "9").rename(tmp_path / "some" / "cat")
+    other = reals_of_run(run.folder, run.game.spec, tmp_path / "some")
+    assert other.reference.labels is None
+    assert "other classes than the run" in other.notes[0]
 
 
 # ---------------------------------------------------------------------- while training

@@ -418,7 +418,7 @@ def test_foundation_models_need_transformers(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setitem(__import__("sys").modules, "transformers", None)
     (tmp_path / "model.safetensors").write_bytes(b"")
     (tmp_path / "config.json").write_text(json.dumps(foundation.KINDS["dinov2-vitl14"].expected))
-    with pytest.raises(SparringError, match="pip install transformers"):
+    with pytest.raises(SparringError, match=r"pip install 'sparring\[foundation\]'"):
         make_extractor("dinov2-vitl14", weights=tmp_path)
 
 

@@ -12,7 +12,7 @@ from sparring.core.errors import SparringError
 from sparring.core.recipe import Recipe
 from sparring.core.registry import load_family
 from sparring.core.spec import DataSpec
-from sparring.data import open_data
+from sparring.data import open_data, open_test
 from sparring.data.mixtures import COUNT, MIXTURES
 from sparring.metrics.modes import check_modes
 from sparring.modalities import points
@@ -210,6 +210,16 @@ def test_a_family_is_chosen_for_points():
     plan = make_plan(Recipe("grid"))
     assert plan.family == "r3gan"
     assert any("2-D points" in reason for reason in plan.reasons)
+
+
+def test_points_are_not_evaluated_and_it_is_said(tmp_path, refused):
+    assert open_test("ring", Data(), SPEC) is None
+    line = ("train", "ring", "--family", "vanilla", "--game.width", "8", "--train.kimg", "1", "--run", tmp_path / "run")
+    assert "no metrics for points data yet" in refused(*line, "--eval.every", "0.5")
+    train("ring", family="vanilla", run=tmp_path / "other", kimg=0.5, game={"width": 8})
+    assert "no metrics for points data yet" in refused("evaluate", tmp_path / "other", "--samples", "60")
+    assert "ring is points data" in refused("evaluate", "--real", "ring", "--fake", "ring")
+    assert "ring is points data and digits is image data" in refused("evaluate", "--real", "ring", "--fake", "digits")
 
 
 def test_the_doctor_looks_at_points(capsys):

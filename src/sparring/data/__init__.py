@@ -8,5 +8,6 @@ from sparring.data.dataset import DataSet as DataSet
 from sparring.data.dealer import make_dealer as make_dealer
 from sparring.data.held_out import hold_out as hold_out
 from sparring.data.held_out import open_test as open_test
+from sparring.data.held_out import with_classes as with_classes
 from sparring.data.labels import labels_warning as labels_warning
 from sparring.data.opening import open_data as open_data

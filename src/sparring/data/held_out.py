@@ -56,7 +56,7 @@ def _chance(picture: np.ndarray) -> float:
 
 
 def open_test(source: str, settings: Data, spec: DataSpec, progress: Progress | None = None) -> DataSet | None:
-    """The test part that came with ``source``, brought to ``spec``; None where there is none.
+    """The test part that came with ``source``, brought to ``spec``; None where there is none, as beside mixtures.
 
     That is ``t10k-*`` beside MNIST's training files, ``test/`` beside ``train/`` in a folder of pictures (else ``val/``
     or ``validation/``), and the published test files of the built-in sets.
@@ -64,12 +64,14 @@ def open_test(source: str, settings: Data, spec: DataSpec, progress: Progress | 
     Raises:
         SparringError: when it has classes that ``spec`` does not know, or cannot be read.
     """
-    _, height, width = spec.shape
-    alike = replace(settings, size=f"{height}x{width}", channels=str(spec.shape[0]), held_out=0.0)  # type: ignore[arg-type]
+    if spec.modality != "image":
+        return None
+    channels, height, width = spec.shape
+    alike = replace(settings, size=f"{height}x{width}", channels=str(channels), held_out=0.0)  # type: ignore[arg-type]
     if source in TESTS and not Path(source).exists():
-        return _with_classes(arrays_as_data(f"{source}-test", read_builtin_test(source, progress), alike), spec)
+        return with_classes(arrays_as_data(f"{source}-test", read_builtin_test(source, progress), alike), spec)
     part = _test_part(Path(source).expanduser())
-    return None if part is None else _with_classes(open_data(str(part), alike, progress), spec)
+    return None if part is None else with_classes(open_data(str(part), alike, progress), spec)
 
 
 def _test_part(path: Path) -> Path | None:
@@ -85,13 +87,13 @@ def _test_part(path: Path) -> Path | None:
     return next((folders[name] for name in ("test", "val", "valid", "validation") if name in folders), None)
 
 
-def _with_classes(data: DataSet, spec: DataSpec) -> DataSet:
-    """Labels numbered as ``spec`` numbers its classes."""
+def with_classes(data: DataSet, spec: DataSpec) -> DataSet:
+    """Labels numbered as ``spec`` numbers its classes. Raises `SparringError` for a class that ``spec`` has not."""
     if data.labels is None or not spec.classes:
         return replace(data, labels=None, spec=replace(data.spec, classes=(), class_counts=()))
     unknown = set(data.spec.classes) - set(spec.classes)
     if unknown:
-        raise SparringError(f"the test part {data.name} has a class '{min(unknown)}' that the training part has not")
+        raise SparringError(f"{data.name} has a class '{min(unknown)}' that the training data has not")
     places = torch.tensor([spec.classes.index(name) for name in data.spec.classes])
     labels = places[data.labels]
     counts = torch.bincount(labels, minlength=len(spec.classes)).tolist()

@@ -81,6 +81,7 @@ class Bins:
 
 
 def nearest_centre(rows: Tensor, centres: Tensor) -> Tensor:
+    """Which of ``centres`` ``(k, d)`` each of ``rows`` ``(n, d)`` is nearest to, int64 ``(n,)``."""
     return neighbours(rows, centres)[1][:, 0]
 
 

@@ -28,6 +28,7 @@ class Interval:
 
 
 def check(samples: tuple[Tensor, ...], level: float, least: int) -> None:
+    """Raise `ValueError` for samples of fewer than ``least`` rows, or a level outside 0 to 1."""
     if not samples or any(sample.dim() == 0 or len(sample) < least for sample in samples):
         raise ValueError(f"every sample needs at least {least} rows, not {[tuple(s.shape) for s in samples]}")
     if not 0 < level < 1:

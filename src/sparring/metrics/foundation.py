@@ -129,7 +129,7 @@ def load_foundation(name: str, weights: str | Path | None, device: torch.device 
     except Exception as error:  # a broken torchvision beside it raises RuntimeError, not ImportError
         raise SparringError(
             f"{name} needs the package transformers, which cannot be imported ({str(error).splitlines()[0]}): "
-            "pip install transformers"
+            "pip install 'sparring[foundation]'"
         ) from None
     model = read_model(getattr(transformers, kind.model), folder)
     return NetworkExtractor(

@@ -17,7 +17,7 @@ from sparring.core.errors import SparringError, did_you_mean
 from sparring.core.files import sha256, sha256_file
 from sparring.metrics.lpips_trunks import KINDS, Kind, Trunk
 from sparring.metrics.squeezenet import load_squeezenet
-from sparring.metrics.weights import fill, find, read_tensors
+from sparring.metrics.weights import WeightsFile, fill, find, read_tensors
 
 EPSILON = 1e-10
 BLUE_GREEN_RED = (104.0, 117.0, 123.0)  # the mean colour that SqueezeNet 1.0 was trained without, of 255
@@ -118,6 +118,25 @@ def load_lpips(
     if not (published and digest_of_heads == HEADS[kind]):
         name = f"LPIPS-like-{kind}[trunk {digest[:8]}, heads {digest_of_heads[:8]}]"
     return PerceptualDistance(network, flat, name, (digest, digest_of_heads), wanted.smallest).to(device)
+
+
+def find_lpips(shape: Sequence[int], device: torch.device | None = None) -> PerceptualDistance | None:
+    """LPIPS for pictures ``(c, h, w)``, of the first network whose trunk and heads `weights.find` finds.
+
+    VGG first, which PPL is published with, then AlexNet and SqueezeNet. Heads are looked for as
+    ``lpips_v0.1_vgg_heads.safetensors`` and so on. None where nothing is found that takes such pictures.
+    """
+    for kind in ("vgg", "alex", "squeeze"):
+        known = KINDS[kind]
+        if shape[0] not in {1, 3} or min(shape[1:]) < known.smallest:
+            continue
+        heads = WeightsFile(f"lpips_v0.1_{kind}_heads.safetensors", HEADS[kind], "the authors of LPIPS")
+        try:
+            files = find(heads, None), find(known.file, None)
+        except SparringError:
+            continue
+        return load_lpips(kind, *files, device)
+    return None
 
 
 def load_squeezenet_taps(weights: str | Path | None = None, device: torch.device | None = None) -> PerceptualDistance:

@@ -8,6 +8,8 @@ from torch import Tensor
 
 from sparring.metrics.rows import as_pair, squared_distances
 
+SIGMA = 10.0  # of CMMD
+
 
 def mean_kernel(x: Tensor, y: Tensor, sigma: float) -> float:
     """Mean of k over all pairs of float64 rows, each row with itself included."""
@@ -45,4 +47,4 @@ def cmmd(fakes: Tensor, reals: Tensor) -> float:
     lengths = fakes.norm(dim=1, keepdim=True), reals.norm(dim=1, keepdim=True)
     if not all(bool((length > 0).all()) for length in lengths):
         raise ValueError("a row of zeros has no direction")
-    return 1000 * gaussian_mmd(fakes / lengths[0], reals / lengths[1], sigma=10.0)
+    return 1000 * gaussian_mmd(fakes / lengths[0], reals / lengths[1], SIGMA)

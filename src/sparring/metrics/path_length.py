@@ -34,7 +34,8 @@ KEPT = (0.01, 0.99)
 class Distance(Protocol):
     """Of pictures float ``(n, c, h, w)`` in [-1, 1], pair by pair, ``(n,)``; its name goes into the protocol."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def __call__(self, images: Tensor, others: Tensor, /) -> Tensor: ...
 

@@ -23,6 +23,8 @@ NAMED_PREPROCESSING = frozenset({"tf1-bilinear-299", "pytorch-bilinear-299", "cl
 # What a metric is called in published tables, where only the Inception network and a named preprocessing are meant.
 PUBLISHED = {"FD": "FID", "FD-infinity": "FID-infinity", "KD": "KID", "IS": "IS"}
 
+CLIP, CLIP_LAYER = "clip-vitl14-336", "image-embedding-768"
+
 Better = Literal["lower", "higher", "nearer"]  # nearer: to what real data scores
 Plain = str | int | float | bool | None
 
@@ -78,7 +80,9 @@ class Protocol:
 
     @property
     def label(self) -> str:
-        """``FID`` for the known Inception weights alone, else ``FD``."""
+        """``FID`` for the known Inception weights alone, else ``FD``; ``CMMD`` for CLIP's embeddings, else ``MMD``."""
+        if self.metric == "MMD" and (self.extractor, self.layer) == (CLIP, CLIP_LAYER):
+            return "CMMD"
         return PUBLISHED[self.metric] if self.published else self.metric
 
     @property

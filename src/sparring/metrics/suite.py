@@ -6,7 +6,7 @@ A kind of data names its metrics in a module of its own, ``sparring.metrics.sets
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from types import ModuleType
 from typing import Literal
 
@@ -14,18 +14,21 @@ import torch
 from torch import Tensor
 
 from sparring.core.errors import SparringError, did_you_mean
+from sparring.core.game import Game
 from sparring.metrics.protocol import Better, Plain, Protocol, Score
 
-Need = Literal["features", "logits", "labels", "train", "held-out", "16 pixels"]
+Need = Literal["features", "logits", "labels", "asked", "train", "held-out", "16 pixels", "game"]
 LEAST = 10  # samples below which no metric means anything
 
 WHY_NOT: dict[Need, str] = {
     "features": "a feature network",
     "logits": "a feature network with classes",
     "labels": "samples made by class, reals with labels, and a feature network with classes",
+    "asked": "samples made by class, and labels of all reals",
     "train": "to know the training data",
     "16 pixels": "pictures of 16 pixels a side or more",
     "held-out": "real data that training never saw: --data.held-out when training, test files, or --data",
+    "game": "a run, whose generator it walks through",
 }
 
 
@@ -38,12 +41,14 @@ class Sample:
         features: float ``(n, d)``, or None without a feature network.
         logits: float ``(n, classes)`` of that network where it has classes.
         labels: int64 ``(n,)``: of reals their class, of samples the class asked for; None without.
+        game: the generator that they were drawn from, in evaluation mode; None of files and of reals.
     """
 
     images: Tensor
     features: Tensor | None = None
     logits: Tensor | None = None
     labels: Tensor | None = None
+    game: Game | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -111,7 +116,21 @@ class Sides:
             found.add("train")
             if self.held_out:
                 found.add("held-out")
+            if not any(side.labels is None for side in (fakes, self.reals, self.train)):
+                found.add("asked")
+        if fakes.game is not None:
+            found.add("game")
         return found
+
+
+@dataclass(frozen=True)
+class Look:
+    """A network that a metric brings along, as `Protocol` names the feature network."""
+
+    extractor: str
+    digest: str
+    preprocessing: str
+    layer: str
 
 
 @dataclass(frozen=True)
@@ -123,6 +142,9 @@ class Measured:
     bias: float = 0.0
     note: str = ""
     layer: str = ""  # where features were not taken as they are: added to the protocol's layer
+    real_vs_real: float | None = None  # of a metric whose null is its own
+    null: str = ""  # and which reals those were, in words
+    look: Look | None = None
 
 
 @dataclass(frozen=True)
@@ -137,7 +159,8 @@ class Metric:
         looks: ``features`` where the feature network is part of the protocol, ``pixels`` where it is not.
         parameters: what else the protocol must say.
         null: which reals play the samples in the real-vs-real number: ``reals``, those of `Sides.null`; ``held-out``,
-            one half of the reference while the other stays the reference, where training saw neither.
+            one half of the reference while the other stays the reference, where training saw neither; ``own``, those
+            that the metric chooses, or none.
         slow: only measured when named.
     """
 
@@ -147,7 +170,7 @@ class Metric:
     needs: frozenset[Need] = frozenset()
     looks: Literal["features", "pixels"] = "features"
     parameters: Mapping[str, Plain] = field(default_factory=dict)
-    null: Literal["reals", "held-out"] = "reals"
+    null: Literal["reals", "held-out", "own"] = "reals"
     slow: bool = False
 
 
@@ -156,7 +179,10 @@ def metric_set(modality: str) -> ModuleType:
     try:
         return importlib.import_module(f"sparring.metrics.sets.{modality}")
     except ModuleNotFoundError:
-        raise SparringError(f"there are no metrics for {modality} data yet") from None
+        raise SparringError(
+            f"there are no metrics for {modality} data yet: look at its samples with `sparring sample`, and train "
+            "without --eval.every"
+        ) from None
 
 
 def choose(metrics: Sequence[Metric], asked: Sequence[str], available: set[Need]) -> tuple[list[Metric], list[str]]:
@@ -223,7 +249,7 @@ def _scores(metric: Metric, fakes: Sample, sides: Sides, protocol: Protocol) -> 
     ours, theirs, words = metric.measure(fakes, sides), dict[str, Measured](), ""
     if metric.null == "reals":
         theirs, words = metric.measure(sides.null[0], sides.of_null), sides.null_words
-    elif sides.held_out:
+    elif metric.null == "held-out" and sides.held_out:
         one, other = halves(sides.reals, sides.seed)
         theirs, words = metric.measure(one, replace(sides, reals=other)), "one half of the held-out reals"
     alike = {name for name, found in theirs.items() if name in ours and found.layer == ours[name].layer}
@@ -233,11 +259,15 @@ def _scores(metric: Metric, fakes: Sample, sides: Sides, protocol: Protocol) -> 
     return [
         Score(
             value=found.value,
-            protocol=replace(said, metric=name, layer=said.layer + found.layer),
+            protocol=replace(
+                said,
+                metric=name,
+                **(asdict(found.look) if found.look else {"layer": said.layer + found.layer}),
+            ),
             better=metric.numbers[name],
             interval=found.interval,
-            real_vs_real=theirs[name].value if name in alike else None,
-            null=words if name in alike else "",
+            real_vs_real=theirs[name].value if name in alike else found.real_vs_real,
+            null=words if name in alike else found.null,
             bias=found.bias,
             note=found.note,
         )

@@ -1,6 +1,7 @@
 """Real data, looked at once through one feature network; any number of generators can be measured against it."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -188,4 +189,4 @@ class Examiner:
             if self.progress:
                 self.progress("draw samples", sum(map(len, parts)), len(seeds))
         labels = draw_labels(seeds, game.spec.class_counts) if game.conditional(game.config) else None
-        return self.look(torch.cat(parts), labels, "look at samples")
+        return replace(self.look(torch.cat(parts), labels, "look at samples"), game=game)

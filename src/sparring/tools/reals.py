@@ -7,7 +7,7 @@ from sparring.core.config import Data, build
 from sparring.core.errors import SparringError
 from sparring.core.folder import RunFolder
 from sparring.core.spec import DataSpec
-from sparring.data import DataSet, hold_out, open_data, open_test
+from sparring.data import DataSet, hold_out, open_data, open_test, with_classes
 from sparring.data.parallel import Progress
 from sparring.tools.plan import check_record
 
@@ -73,7 +73,13 @@ def reals_of_run(
         return reals_of_training(train, source, settings, progress)
     reference = open_alike(str(other), spec, settings, progress)
     known = train is not None and train.fingerprint != reference.fingerprint
-    return Reals(reference, "given with --data", train, known, ())
+    notes: tuple[str, ...] = ()
+    if set(reference.spec.classes) <= set(spec.classes):
+        reference = with_classes(reference, spec)
+    elif spec.classes:
+        reference = with_classes(reference, replace(spec, classes=(), class_counts=()))
+        notes = (f"{other} has other classes than the run: what needs them is left out",)
+    return Reals(reference, "given with --data", train, known, notes)
 
 
 def open_alike(source: str, spec: DataSpec, settings: Data | None = None, progress: Progress | None = None) -> DataSet:
@@ -88,6 +94,10 @@ def two_sources(real: str, fake: str, progress: Progress | None = None) -> tuple
     """Two folders or files of pictures; the fakes are brought to the reals' size and channels, and a note says so."""
     reference = open_data(real, Data(), progress)
     own = open_data(fake, Data(), progress)
+    if own.spec.modality != reference.spec.modality:
+        raise SparringError(f"{real} is {reference.spec.modality} data and {fake} is {own.spec.modality} data")
+    if reference.spec.modality != "image":
+        raise SparringError(f"{real} is {reference.spec.modality} data; there are metrics for pictures only")
     notes: tuple[str, ...] = ()
     if own.spec.shape != reference.spec.shape:
         notes = (

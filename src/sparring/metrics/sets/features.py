@@ -8,6 +8,7 @@ from functools import partial
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from sparring.metrics import frechet, memorisation
 from sparring.metrics.bins import Bins
@@ -17,6 +18,7 @@ from sparring.metrics.inception_score import inception_score
 from sparring.metrics.kid import kernel_distance
 from sparring.metrics.manifold import manifold
 from sparring.metrics.mind import mind
+from sparring.metrics.mmd import SIGMA, cmmd, mean_kernel
 from sparring.metrics.per_class import per_class
 from sparring.metrics.rows import pick, seeded
 from sparring.metrics.suite import Measured, Metric, Need, Sample, Sides
@@ -77,6 +79,7 @@ def narrowed(fakes: Tensor, sides: Sides, dim: int | None = None) -> tuple[Tenso
 
 
 def fd(fakes: Sample, sides: Sides) -> dict[str, Measured]:
+    """Fréchet distance, with its bias at these counts."""
     ours, reals, layer = narrowed(fakes.seen, sides)
     of = frechet.Gaussian.of
     groups = 10 if reals.shape[1] <= WIDE else 5
@@ -87,6 +90,7 @@ def fd(fakes: Sample, sides: Sides) -> dict[str, Measured]:
 
 
 def fd_infinity(fakes: Sample, sides: Sides) -> dict[str, Measured]:
+    """Fréchet distance extrapolated to infinitely many samples."""
     ours, reals, layer = narrowed(fakes.seen, sides)
     smallest = max(2 * ours.shape[1], min(5000, len(ours) // 10))
     if smallest > len(ours) // 2:
@@ -98,17 +102,29 @@ def fd_infinity(fakes: Sample, sides: Sides) -> dict[str, Measured]:
 
 
 def kd(fakes: Sample, sides: Sides) -> dict[str, Measured]:
+    """Kernel distance: KID where the features are Inception's."""
     found = jackknife(kernel_distance, fakes.seen, sides.reals.seen, seed=sides.seed)
     return {"KD": Measured(found.value, (found.low, found.high))}
 
 
+def mmd(fakes: Sample, sides: Sides) -> dict[str, Measured]:
+    """With the kernel and the scale of CMMD, whatever the features."""
+    ours, reals = (some(side.seen, sides.seed) for side in (fakes, sides.reals))
+    found = jackknife(cmmd, ours, reals, seed=sides.seed)
+    unit = F.normalize(reals.double())
+    bias = 1000 * (1 - mean_kernel(unit, unit, SIGMA)) * (1 / len(ours) + 1 / len(reals))
+    return {"MMD": Measured(found.value, (max(found.low, 0.0), found.high), bias)}
+
+
 def sliced(fakes: Sample, sides: Sides) -> dict[str, Measured]:
+    """MIND: sorted projections of the features compared."""
     ours, reals = (some(side.seen, sides.seed) for side in (fakes, sides.reals))
     found = jackknife(partial(mind, directions=200, seed=sides.seed), ours, reals, seed=sides.seed)
     return {"MIND": Measured(found.value, (max(found.low, 0.0), found.high))}
 
 
 def class_score(fakes: Sample, sides: Sides) -> dict[str, Measured]:
+    """Inception score where the classes are Inception's; a class score elsewhere."""
     assert fakes.logits is not None
     found = inception_score(fakes.logits, seed=sides.seed)
     reach = 2.26 * found.deviation / (found.splits - 1) ** 0.5  # t of 9 degrees of freedom: the splits are disjoint
@@ -119,6 +135,7 @@ def class_score(fakes: Sample, sides: Sides) -> dict[str, Measured]:
 
 
 def neighbourhoods(names: tuple[str, str], k: int, most: float, fakes: Sample, sides: Sides) -> dict[str, Measured]:
+    """Two of precision, recall, density and coverage, as ``names`` says, from balls of ``k`` neighbours."""
     ours, reals = (some(side.seen, sides.seed) for side in (fakes, sides.reals))
 
     def both(a: Tensor, b: Tensor) -> tuple[float, float]:
@@ -136,12 +153,14 @@ def _within(measured: Measured, most: float) -> Measured:
 
 
 def variety(fakes: Sample, sides: Sides) -> dict[str, Measured]:
+    """Vendi score: how many samples of no likeness to one another these are worth."""
     count = min(len(fakes), sides.least)
     found = jackknife(vendi, some(fakes.seen, sides.seed, count), seed=sides.seed)
     return {"Vendi": Measured(found.value, (found.low, found.high))}
 
 
 def bins(fakes: Sample, sides: Sides) -> dict[str, Measured]:
+    """NDB and JS over clusters of the reals."""
     reals = sides.reals.seen
     cells = Bins.of(reals, max(2, min(MOST_BINS, sides.least // 10)), sides.seed)
     whole = cells.check(fakes.seen)
@@ -154,6 +173,7 @@ def bins(fakes: Sample, sides: Sides) -> dict[str, Measured]:
 
 
 def support(fakes: Sample, sides: Sides) -> dict[str, Measured]:
+    """Birthday paradox: how many different pictures there seem to be."""
     radius = duplicate_radius(some(sides.reals.seen, sides.seed, min(MOST_PAIRS, sides.least)), DUPLICATES)
     count = min(len(fakes), sides.least)
     found = birthday(some(fakes.seen, sides.seed, min(count, MOST_PAIRS)), radius, orders=1, seed=sides.seed)
@@ -166,6 +186,7 @@ def support(fakes: Sample, sides: Sides) -> dict[str, Measured]:
 
 
 def authentic(fakes: Sample, sides: Sides) -> dict[str, Measured]:
+    """Share of samples nearer to no training picture than that is to its own neighbour."""
     assert sides.train is not None
     share = memorisation.authenticity(some(fakes.seen, sides.seed), some(sides.train.seen, sides.seed))
     reach = NORMAL * (share * (1 - share) / min(len(fakes), MOST_PAIRS)) ** 0.5
@@ -173,6 +194,7 @@ def authentic(fakes: Sample, sides: Sides) -> dict[str, Measured]:
 
 
 def copied(fakes: Sample, sides: Sides) -> dict[str, Measured]:
+    """NN ratio and C_T: are samples nearer to the training pictures than held-out ones are?"""
     assert sides.train is not None
     ours, train, held_out = (some(side.seen, sides.seed) for side in (fakes, sides.train, sides.reals))
     ratio = jackknife(partial(memorisation.neighbour_ratio, seed=sides.seed), ours, train, held_out, seed=sides.seed)
@@ -184,6 +206,7 @@ def copied(fakes: Sample, sides: Sides) -> dict[str, Measured]:
 
 
 def fd_gap(fakes: Sample, sides: Sides) -> dict[str, Measured]:
+    """Fréchet distance to held-out reals less that to training ones."""
     assert sides.train is not None
     ours, held_out, layer = narrowed(fakes.seen, sides)
     train = narrowed(sides.train.seen, sides, ours.shape[1])[0] if layer else sides.train.seen.double()
@@ -197,6 +220,7 @@ def fd_gap(fakes: Sample, sides: Sides) -> dict[str, Measured]:
 
 
 def by_class(fakes: Sample, sides: Sides) -> dict[str, Measured]:
+    """Class hit, Fréchet distance and spread class by class."""
     assert fakes.logits is not None
     assert fakes.labels is not None
     assert sides.reals.labels is not None
@@ -240,6 +264,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("fd", {"FD": "lower"}, fd, FEATURES),
     Metric("fd-infinity", {"FD-infinity": "lower"}, fd_infinity, FEATURES, parameters={"points": 15}),
     Metric("kid", {"KD": "lower"}, kd, FEATURES, parameters={"kernel": "cubic", "rows": "all"}),
+    Metric("cmmd", {"MMD": "lower"}, mmd, FEATURES, parameters={"sigma": SIGMA, "rows": MOST_PAIRS}, slow=True),
     Metric("mind", {"MIND": "lower"}, sliced, FEATURES, parameters={"directions": 200, "rows": MOST_PAIRS}),
     Metric("is", {"IS": "higher"}, class_score, FEATURES | {"logits"}, parameters={"splits": 10}),
     Metric(

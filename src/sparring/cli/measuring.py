@@ -1,0 +1,110 @@
+"""``sparring evaluate``, ``sparring compare`` and ``sparring inspect``."""
+
+from pathlib import Path
+
+from sparring.cli.shell import MISTAKE, Bars, app, console, said
+from sparring.core.config import Data, build
+from sparring.core.errors import SparringError
+
+
+@app.command
+def evaluate(
+    run: Path | None = None,
+    *,
+    real: str | None = None,
+    fake: str | None = None,
+    data: str | None = None,
+    extractor: str = "auto",
+    weights: Path | None = None,
+    resize: str | None = None,
+    samples: int = 10_000,
+    metrics: str = "",
+    seed: int = 0,
+    device: str = "auto",
+) -> int:
+    """Measure a run's samples, or one set of pictures against another; each number with its protocol.
+
+    Parameters
+    ----------
+    run
+        A run folder, or a model/ folder with --data. Scores are kept in its metrics.jsonl.
+    real
+        Instead of a run: real pictures, as for train.
+    fake
+        And pictures to measure against them.
+    data
+        Other real data to compare a run with; left out, what it held out, else its data's test files.
+    extractor
+        The feature network: auto, pixels-pca, classifier, inception-2015-12-05, ...
+    weights
+        The file of its weights.
+    resize
+        How pictures are brought to Inception's size: tf1-bilinear-299, pytorch-bilinear-299, clean-bicubic-299.
+    samples
+        How many to draw, and how many reals to use at most.
+    metrics
+        Which, separated by commas, such as fd,kid; left out, all that can be measured.
+    seed
+        Of the metrics' own random choices.
+    device
+        auto, cpu, cuda, mps.
+    """
+    from sparring.tools.evaluate import evaluate as measure
+    from sparring.tools.evaluate import render
+
+    asked = [key.strip() for key in metrics.split(",") if key.strip()]
+    with Bars() as progress:
+        found = measure(
+            run,
+            real=real,
+            fake=fake,
+            data=data,
+            extractor=extractor,
+            weights=weights,
+            resize=resize,
+            samples=samples,
+            metrics=asked,
+            seed=seed,
+            device=device,
+            progress=progress,
+        )
+    render(found, console)
+    if run is not None and found.picture is not None:
+        console.print(f"\nScores    {run / 'metrics.jsonl'}\nNearest   {found.picture}")
+    return 0
+
+
+@app.command
+def compare(*runs: Path) -> int:
+    """Put the latest scores of runs side by side. Scores of unlike protocols are refused, with what differs.
+
+    Parameters
+    ----------
+    runs
+        Two run folders or more, each evaluated before.
+    """
+    from sparring.tools.compare import compare as put_together
+    from sparring.tools.compare import render
+
+    render(put_together(runs), console)
+    return 0
+
+
+@app.command
+def inspect(data: str) -> int:
+    """The data doctor: what is there, what is wrong with it, what would be trained and how long it would take.
+
+    Parameters
+    ----------
+    data
+        As for train; --data.NAME VALUE settings apply.
+    """
+    from sparring.tools.inspect import inspect as examine
+    from sparring.tools.inspect import render
+
+    for group in set(said) - {"data"}:
+        raise SparringError(f"inspect takes --data settings only, not --{group}")
+    with Bars() as progress:
+        report = examine(data, build(Data, said.get("data", {}), "data"), progress)
+    render(report, console)
+    return MISTAKE if report.refused else 0
