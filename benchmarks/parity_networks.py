@@ -22,10 +22,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 
 from sparring.metrics import resize
 from sparring.metrics.foundation import Clip, DinoV2, clip_input, dino_input, read_model
 from sparring.metrics.inception import random_inception
+from sparring.metrics.lpips import load_lpips
 
 RESULT = Path(__file__).parent.parent / "docs" / "results" / "parity-networks.md"
 BAR = 1e-4
@@ -130,6 +132,44 @@ def foundation_rows() -> list[Row]:
     return rows
 
 
+def plain_vgg16() -> torch.nn.Module:
+    """VGG16 up to its last pool as its paper lists the layers, under torchvision's names: what torch-fidelity taps."""
+    layers: list[torch.nn.Module] = []
+    before = 3
+    for width, count in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
+        for _ in range(count):
+            layers += [torch.nn.Conv2d(before, width, 3, padding=1), torch.nn.ReLU(inplace=True)]
+            before = width
+        layers.append(torch.nn.MaxPool2d(2, 2))
+    net = torch.nn.Module()
+    net.features = torch.nn.Sequential(*layers)
+    return net
+
+
+def lpips_rows() -> list[Row]:
+    """LPIPS on VGG16 against torch-fidelity's, on random weights in the files' own keys; heads are 0 or more."""
+    sys.modules.setdefault("torchvision", types.ModuleType("torchvision"))  # imported at the top there, not used here
+    module = importlib.import_module("torch_fidelity.sample_similarity_lpips")
+    torch.manual_seed(0)
+    vgg = plain_vgg16()
+    heads = {f"lin{i}.model.1.weight": torch.rand(1, c, 1, 1) for i, c in enumerate((64, 128, 256, 512, 512))}
+    module.torchvision_load_pretrained_vgg16 = lambda: vgg
+    module.load_state_dict_from_url = lambda *_, **__: heads
+    theirs = module.SampleSimilarityLPIPS("lpips-vgg16")
+    with tempfile.TemporaryDirectory() as folder:
+        trunk, of_heads = Path(folder) / "vgg16.safetensors", Path(folder) / "heads.safetensors"
+        save_file(vgg.state_dict(), trunk)
+        save_file(heads, of_heads)
+        ours = load_lpips("vgg", of_heads, trunk)
+    rows = []
+    for height, width in ((32, 32), (64, 64), (75, 50)):
+        images = pictures(4, height, width)
+        with torch.no_grad():
+            found, expected = ours(*(images / 127.5 - 1).split(2)), theirs(*images.split(2)).flatten()
+        rows.append(Row(f"LPIPS, VGG16, on {width}×{height}", "torch-fidelity", found, expected))
+    return rows
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--extra", type=Path, required=True, help="folder of the other packages")
@@ -138,7 +178,7 @@ def main() -> int:
     sys.path.append(str(arguments.extra))
     for name in ("torch_fidelity", "cleanfid"):
         bare_package(name, arguments.extra)
-    rows = [*inception_rows(), *resize_rows(), *foundation_rows()]
+    rows = [*inception_rows(), *resize_rows(), *lpips_rows(), *foundation_rows()]
     wanted = {row.against for row in rows}
     versions = {d.metadata["Name"].replace("_", "-"): d.version for d in distributions(path=[str(arguments.extra)])}
     lines = [

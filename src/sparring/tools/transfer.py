@@ -37,6 +37,8 @@ def adopt(engine: Engine, source: RunFolder) -> str:
     names = {id(tensor): name for name, tensor in engine.game.state_dict(keep_vars=True).items()}
     missing = [names[key] for key in held if names.get(key) in left]
     if missing:
-        raise SparringError(f"--from {source.root}: it has no {min(missing)} that fits; train.freeze_d keeps it")
+        raise SparringError(
+            f"--from {source.root}: it has no {min(missing)} that fits, which train.freeze_d would keep"
+        )
     sentence = f"took {taken} of {taken + len(left)} tensors of {source.root} at {position['nimg'] / 1000:g} kimg"
     return sentence + (f"; these begin afresh: {', '.join(left[:4])}{' ...' if len(left) > 4 else ''}" if left else "")
