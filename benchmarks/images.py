@@ -168,9 +168,9 @@ def write_page(rows: dict[str, list[dict]], folder: Path, options: argparse.Name
         "|---|---|---|---|---|---|---|",
         *(row(family, records) for family, records in ordered),
         "",
-        "What it says is who learns fast on a CPU: small strided convolutions that are told the class. The networks that",
-        "win on GPUs after millions of pictures have seen a few thousand here, and look like it; the residual ones do not",
-        "yet heed the class asked for. A low rank here is no verdict on a family.",
+        "What it says is who learns fast on a CPU: small strided convolutions that are told the class. The networks",
+        "that win on GPUs after millions of pictures have seen a few thousand here, and look like it; the residual ones",
+        "do not yet heed the class asked for. A low rank here is no verdict on a family.",
         "",
         "## Samples",
         "",
@@ -184,7 +184,7 @@ def write_page(rows: dict[str, list[dict]], folder: Path, options: argparse.Name
         else:
             samples = game.sample(20)
         picture = PAGE.parent / f"images-{family}.png"
-        grid(samples, columns=20, least_side=400).save(picture)
+        grid(samples, columns=20, least_side=1100).save(picture)
         lines += [f"**{family}**", "", f"![samples of {family}]({picture.name})", ""]
     PAGE.write_text("\n".join(lines), encoding="utf-8")
 
