@@ -41,11 +41,14 @@ def wgan_gp_gpu() -> Recipe:
 
 
 def projection_cpu() -> Recipe:
-    """Fashion-MNIST by class with narrow networks, one turn of D for one of G.
+    """Handwritten digits by class with narrow networks, one turn of D for one of G, at high rates.
 
-    Command: ``sparring train --recipe projection_cpu``. Hardware: a CPU. Time and numbers: not measured yet.
+    Command: ``sparring train --recipe projection_cpu``. Hardware: one CPU core, about 10 minutes. Half of it was
+    measured: 93.9% of samples recognised as the class asked for; docs/results/conditional.md.
     """
-    return Recipe("fashion-mnist", "projection", {"game": NARROW, "optim": TWO_RATES, "train": QUICK})
+    rates = {"G": {"lr": 1e-3}, "D": {"lr": 2e-3}}
+    settings = {"game": {"width": 8, "d_steps": 1}, "optim": rates, "train": {"kimg": 92, "batch": 32, "ema_kimg": 5}}
+    return Recipe("mnist", "projection", settings)
 
 
 def projection_gpu() -> Recipe:
