@@ -27,8 +27,8 @@ SAMPLES = {
     "distance_raw": "The same of the live weights.",
     "colour_drift": "How far the samples' mean colours lie from the data's, in its standard deviations.",
     "copies": "Share of samples closer to a training sample than that is to its own nearest neighbour.",
-    "nearest_ratio": "Median distance to the nearest training sample over that to the nearest held-out one; 1: no copying.",
-    "travel": "Net over total path of fixed-seed samples over the last looks; near 0 with a long path: going in circles.",
+    "nearest_ratio": "Median distance to the nearest training sample over that to the nearest held-out; 1: no copies.",
+    "travel": "Net over total path of fixed-seed samples in the last looks; near 0 with a long path: circles.",
     "step_size": "How far fixed-seed samples moved since the last look, over how much they differ.",
     "class_hit": "Share of samples by class that look more like their class than like another.",
 }
@@ -36,7 +36,7 @@ SAMPLES = {
 # Read at a look from D, on samples that no weight sees move.
 JUDGES = {
     "train_auc": "Probability that D scores a training sample above a held-out one. 0.5: it has learnt none by heart.",
-    "slope": "Mean length of D's gradient at samples between reals and fakes; a Wasserstein critic's should be about 1.",
+    "slope": "Mean length of D's gradient between reals and fakes; a Wasserstein critic's should be about 1.",
 }
 
 # Read at a look from the weights.

@@ -28,7 +28,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Series:
-    """One quantity over the run: ``nimg`` (images shown) and ``values``, oldest first; lines without it are left out."""
+    """One quantity over the run: ``nimg`` (images shown) and ``values``, oldest first; lines without it left out."""
 
     nimg: tuple[int, ...] = ()
     values: tuple[float, ...] = ()
