@@ -36,7 +36,7 @@ def literal_loop(game, dealer, steps, batch, seed):
     G_opt, D_opt = (torch.optim.Adam(p.parameters(), optim[n].lr, optim[n].betas) for n, p in game.players().items())
     for step in range(steps):
         nimg = step * batch
-        real, labels = dealer.deal(nimg, batch)
+        real, labels, _ = dealer.deal(nimg, batch)
 
         def fakes():
             where = seed_of(seed, 0, nimg, "share", "G", "fakes", 0, 0)  # noqa: B023

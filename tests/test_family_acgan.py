@@ -21,7 +21,7 @@ def game_and_batch(config: Config):
     torch.manual_seed(0)
     game = ACGAN(SPEC, config)
     batch = seeds_batch(game, list(range(N)))
-    batch.real, batch.labels = RandomDealer(SPEC).deal(0, N)
+    batch.real, batch.labels, _ = RandomDealer(SPEC).deal(0, N)
     return game, batch
 
 

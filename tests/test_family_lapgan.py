@@ -106,7 +106,7 @@ def test_each_level_adds_to_what_the_level_below_made():
 def test_a_level_is_trained_on_real_pictures_and_its_own_weights_alone():
     game = game_of((1, 28, 28))
     batch = seeds_batch(game, list(range(4)))
-    batch.real, batch.labels = RandomDealer(game.spec).deal(0, 4)
+    batch.real, batch.labels, _ = RandomDealer(game.spec).deal(0, 4)
     for k in range(3):
         for turn in game.level(k):
             game.zero_grad(set_to_none=True)
@@ -119,7 +119,7 @@ def test_a_level_is_trained_on_real_pictures_and_its_own_weights_alone():
 def test_d_judges_the_sum_which_is_the_picture_itself():
     game = game_of((1, 28, 28))
     batch = seeds_batch(game, [0, 1])
-    batch.real, batch.labels = RandomDealer(game.spec).deal(0, 2)
+    batch.real, batch.labels, _ = RandomDealer(game.spec).deal(0, 2)
     bands = laplacian(batch.real, 2)
     for k in range(2):
         low_pass = up(down(game.real(k, batch)), game.sizes[k])

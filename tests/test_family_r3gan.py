@@ -124,7 +124,7 @@ def test_odd_sides_are_halved_and_rounded_down():
 
 
 def make_batch(nimg=0, n=8):
-    real, labels = conformance.RandomDealer(SPEC).deal(0, n)
+    real, labels, _ = conformance.RandomDealer(SPEC).deal(0, n)
     return Batch(real, labels, nimg, PositionNoise(n, 3, torch.device("cpu")))
 
 

@@ -23,7 +23,7 @@ def game_with(name, **settings):
 
 
 def batch_for(game):
-    real, labels = conformance.RandomDealer(game.spec).deal(0, conformance.BATCH)
+    real, labels, _ = conformance.RandomDealer(game.spec).deal(0, conformance.BATCH)
     return Batch(real, labels, 0, PositionNoise(len(real), 5, conformance.CPU))
 
 

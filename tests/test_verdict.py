@@ -71,6 +71,8 @@ def digits():
 class Copier:
     """A 'generator' that shows given pictures."""
 
+    gives = False
+
 
 def told(monkeypatch, digits, pictures):
     monkeypatch.setattr(verdict, "draw", lambda game, seeds: iter([pictures]))

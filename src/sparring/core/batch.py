@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -26,6 +26,8 @@ class Batch:
         labels: int64 ``(n,)``, or None where the data has none. Fakes are made and judged with the same labels.
         nimg: images shown before this step.
         random: where its random numbers come from.
+        given: what samples are made from besides noise ``(n, *spec.given)``, such as pictures to translate; None where
+            the data has nothing of the kind.
         truncation: how close to the typical samples are to keep, for families with `Game.truncates`, which say how;
             None: the whole distribution.
     """
@@ -35,6 +37,7 @@ class Batch:
     nimg: int
     random: Noise
     truncation: float | None = None
+    given: Tensor | None = None
     _share: Share = _make_afresh
 
     @property
@@ -60,12 +63,16 @@ class Batch:
 
     @staticmethod
     def of_seeds(
-        seeds: Sequence[int], labels: Tensor | None, device: torch.device, truncation: float | None = None
+        seeds: Sequence[int],
+        labels: Tensor | None,
+        device: torch.device,
+        truncation: float | None = None,
+        given: Tensor | None = None,
     ) -> "Batch":
         """A batch to sample from: no reals, one noise generator per seed."""
-        if labels is not None:
-            labels = labels.to(device)
-        return Batch(torch.empty(len(seeds), 0, device=device), labels, 0, SeedNoise(seeds, device), truncation)
+        labels, given = (None if tensor is None else tensor.to(device) for tensor in (labels, given))
+        real = torch.empty(len(seeds), 0, device=device)
+        return Batch(real, labels, 0, SeedNoise(seeds, device), truncation, given)
 
 
 @dataclass
@@ -86,10 +93,18 @@ class Outcome:
     fake: Tensor | None = None
 
 
+class Deal(NamedTuple):
+    """What a dealer deals: see `Batch` for the three."""
+
+    real: Tensor
+    labels: Tensor | None = None
+    given: Tensor | None = None
+
+
 class Dealer(Protocol):
     """Deals real data. Position is counted in images, so the order does not depend on how it is cut into batches."""
 
-    def deal(self, first: int, count: int) -> tuple[Tensor, Tensor | None]:
+    def deal(self, first: int, count: int) -> Deal:
         """Samples ``first`` to ``first + count`` of the endless shuffled stream, on the device, in [-1, 1]."""
 
     def close(self) -> None:

@@ -67,6 +67,11 @@ class Game(nn.Module, ABC):
     # Whether `sample` heeds ``batch.truncation``: less varied, more typical samples.
     truncates: ClassVar[bool] = False
 
+    # Whether samples are made from something that a person gives, such as a picture to translate; see `give`.
+    gives: ClassVar[bool] = False
+    # How much larger than what is given, in pixels a side, such a sample is.
+    scale: int = 1
+
     def __init__(self, spec: DataSpec, config: Any):
         super().__init__()
         self.spec, self.config = spec, config
@@ -82,6 +87,12 @@ class Game(nn.Module, ABC):
     @abstractmethod
     def sample(self, batch: Batch) -> Tensor:
         """Samples ``(n, *spec.shape)`` in [-1, 1] from the batch's noise and labels alone."""
+
+    def give(self, batch: Batch) -> Tensor | None:
+        """What `sample` is to find in ``batch.given``, of real data: as it was dealt, or made of ``batch.real``, as a
+        picture made smaller for super-resolution is.
+        """
+        return batch.given
 
     def show(self, batch: Batch) -> Tensor:
         """What a person looks at while training; the samples unless the family has more to show."""

@@ -13,6 +13,9 @@ class DataSpec:
         classes: names of the classes, empty without labels.
         class_counts: how many samples each class has, in the same order.
         count: how many samples there are.
+        given: shape of what a sample is made from besides noise, such as the input picture of a pair, or a table's
+            condition; empty where there is nothing of the kind.
+        paired: whether what is given belongs to one sample, as in pairs; else it comes from a set of its own.
     """
 
     modality: str
@@ -20,3 +23,5 @@ class DataSpec:
     classes: tuple[str, ...] = ()
     class_counts: tuple[int, ...] = ()
     count: int = 0
+    given: tuple[int, ...] = ()
+    paired: bool = True

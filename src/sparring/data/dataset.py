@@ -65,6 +65,8 @@ class DataSet:
         labels: int64 ``(n,)``, or None.
         pixels: uint8 ``(n, c, h, w)`` when the set is in memory; of points their values, float32 ``(n, d)``.
         reader: reads samples when it is streamed.
+        given: what samples are made from, as `pixels` keeps samples: in their order where ``spec.paired``, else a set
+            of its own; None where there is nothing of the kind.
         held_out: what `hold_out` kept from training.
     """
 
@@ -75,6 +77,7 @@ class DataSet:
     labels: Tensor | None = field(default=None, repr=False)
     pixels: Tensor | None = field(default=None, repr=False)
     reader: Reader | None = field(default=None, repr=False)
+    given: Tensor | None = field(default=None, repr=False)
     held_out: "DataSet | None" = field(default=None, repr=False)
 
     def __len__(self) -> int:
@@ -95,6 +98,12 @@ class DataSet:
             raise ValueError("a DataSet has pixels or a reader")
         return torch.from_numpy(self.reader.read_many(places.tolist())), labels
 
+    def get_given(self, indices: Sequence[int] | Tensor) -> Tensor | None:
+        """What the samples of those numbers are made from, as it is kept; unpaired, it starts again after its last."""
+        if self.given is None:
+            return None
+        return self.given[torch.as_tensor(indices, dtype=torch.int64) % len(self.given)]
+
     def subset(self, indices: np.ndarray) -> "DataSet":
         """The samples of those numbers, in that order, as a set of its own with the same classes."""
         places = torch.from_numpy(indices)
@@ -112,4 +121,5 @@ class DataSet:
             labels,
             None if self.pixels is None else self.pixels[places],
             reader,
+            self.given[places] if self.given is not None and self.spec.paired else self.given,
         )

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from sparring.core.batch import Dealer
+from sparring.core.batch import Deal, Dealer
 from sparring.core.errors import SparringError
+from sparring.core.seeds import seed_of
 from sparring.data.dataset import DataSet, Reader
 from sparring.data.order import BalancedOrder, Order
 from sparring.data.parallel import cpus
@@ -52,12 +53,32 @@ def make_dealer(
         order = BalancedOrder(data.labels, seed)
     dealer: Dealer
     if data.pixels is not None:
-        dealer = MemoryDealer(data.pixels, data.labels, order, device, modality(data.spec.modality).decode)
+        decode = modality(data.spec.modality).decode
+        dealer = MemoryDealer(data.pixels, data.labels, order, device, decode)
+        if data.given is not None:
+            others = order if data.spec.paired else Order(len(data.given), seed_of(seed, "given"))
+            dealer = GivingDealer(dealer, MemoryDealer(data.given, None, others, device, decode))
     elif data.reader is not None:
         dealer = StreamDealer(data.reader, data.labels, order, stride=stride, device=device, workers=workers)
     else:
         raise ValueError("a DataSet has pixels or a reader")
     return FlippingDealer(dealer, order) if flip else dealer
+
+
+class GivingDealer:
+    """Deals samples with what they are made from: of the same places of a set, or of another's."""
+
+    def __init__(self, samples: Dealer, given: Dealer):
+        self.samples, self.given = samples, given
+
+    def deal(self, first: int, count: int) -> Deal:
+        """As the two deal."""
+        return self.samples.deal(first, count)._replace(given=self.given.deal(first, count).real)
+
+    def close(self) -> None:
+        """Close both."""
+        self.samples.close()
+        self.given.close()
 
 
 class FlippingDealer:
@@ -66,11 +87,12 @@ class FlippingDealer:
     def __init__(self, dealer: Dealer, order: Order):
         self.dealer, self.order = dealer, order
 
-    def deal(self, first: int, count: int) -> tuple[Tensor, Tensor | None]:
-        """As the other deals, half of the pictures mirrored left to right."""
-        real, labels = self.dealer.deal(first, count)
-        coins = self.order.coins(first, count).to(real.device)
-        return torch.where(coins[:, None, None, None], real.flip(3), real), labels
+    def deal(self, first: int, count: int) -> Deal:
+        """As the other deals, half of the pictures mirrored left to right, and what is given with them."""
+        real, labels, given = self.dealer.deal(first, count)
+        coins = self.order.coins(first, count).to(real.device)[:, None, None, None]
+        given = None if given is None else torch.where(coins, given.flip(3), given)
+        return Deal(torch.where(coins, real.flip(3), real), labels, given)
 
     def close(self) -> None:
         """Close the other."""
@@ -96,12 +118,12 @@ class MemoryDealer:
         self.pixels, self.labels = pixels, labels
         self.order, self.device, self.decode = order, device, decode
 
-    def deal(self, first: int, count: int) -> tuple[Tensor, Tensor | None]:
+    def deal(self, first: int, count: int) -> Deal:
         """Samples ``first`` to ``first + count`` in [-1, 1] and their labels, on the device."""
         places = self.order.indices(first, count)
         pixels = self.pixels.index_select(0, places.to(self.pixels.device)).to(self.device)
         labels = None if self.labels is None else self.labels.index_select(0, places).to(self.device)
-        return self.decode(pixels), labels
+        return Deal(self.decode(pixels), labels)
 
     def close(self) -> None:
         """Nothing to end."""
@@ -119,12 +141,12 @@ class StreamDealer:
         self._loader: DataLoader[Any] | None = None
         self._pieces: Iterator[np.ndarray | str] | None = None
 
-    def deal(self, first: int, count: int) -> tuple[Tensor, Tensor | None]:
+    def deal(self, first: int, count: int) -> Deal:
         """Samples ``first`` to ``first + count`` in [-1, 1] and their labels, on the device."""
         places = self.order.indices(first, count)
         pixels = self._next(first, count) if self.workers > 0 else self.reader.read_many(places.tolist())
         labels = None if self.labels is None else self.labels.index_select(0, places).to(self.device)
-        return from_uint8(torch.from_numpy(pixels).to(self.device)), labels
+        return Deal(from_uint8(torch.from_numpy(pixels).to(self.device)), labels)
 
     def close(self) -> None:
         """End the workers. Dealing again starts new ones."""

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sparring.core.batch import Batch, Dealer, Make, Outcome
+from sparring.core.batch import Batch, Deal, Dealer, Make, Outcome
 from sparring.core.cluster import Cluster
 from sparring.core.config import Optim, Train
 from sparring.core.game import Game, Turn
@@ -29,7 +29,6 @@ from sparring.engine.share import Shared
 from sparring.engine.tally import Tally
 
 State = dict[str, dict[str, Tensor]]
-Deal = tuple[Tensor, Tensor | None]  # reals and labels
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Move:
         turn: who moves on what.
         place: the turn's place among those due in this step.
         repeat: which of its ``times``.
-        dealt: the reals of this repeat, this process's part.
+        dealt: what this repeat plays with, this process's part.
         shared: what the step's turns share.
         later: the turns of this step still to come.
     """
@@ -168,16 +167,17 @@ class Engine:
         return self.dealer.deal(self.nimg + repeat * self.train.batch + self.cluster.rank * mine, mine)
 
     def _batch(self, move: Move, index: int) -> Batch:
-        real, labels = move.dealt
+        dealt = move.dealt
         part = slice(index * self.microbatch_size, (index + 1) * self.microbatch_size)
         microbatch = self.cluster.rank * self.microbatches + index  # among all processes'
         seed = seed_of(self.train.seed, self.salt, self.nimg, "turn", move.place, move.repeat, microbatch)
         torch.manual_seed(seed)  # for dropout and whatever else a layer draws by itself
         return Batch(
-            real[part],
-            None if labels is None else labels[part],
+            dealt.real[part],
+            None if dealt.labels is None else dealt.labels[part],
             self.nimg,
             PositionNoise(self.microbatch_size, seed, self.device),
+            given=None if dealt.given is None else dealt.given[part],
             _share=partial(self._share, move, microbatch),
         )
 

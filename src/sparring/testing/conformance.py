@@ -20,14 +20,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sparring.core.batch import Batch, Outcome
+from sparring.core.batch import Batch, Deal, Outcome
 from sparring.core.cluster import Cluster
 from sparring.core.config import Train
 from sparring.core.errors import SparringError
 from sparring.core.game import Game, Turn
 from sparring.core.observer import Probe
 from sparring.core.registry import load_family
-from sparring.core.seeds import draw_labels
+from sparring.core.seeds import SeedNoise, draw_labels
 from sparring.core.spec import DataSpec
 from sparring.engine import checkpoint
 from sparring.engine.loop import Engine, Move
@@ -47,10 +47,12 @@ class RandomDealer:
         draw = torch.Generator().manual_seed(1)
         self.real = torch.rand(64, *spec.shape, generator=draw) * 2 - 1
         self.labels = torch.randint(len(spec.classes), (64,), generator=draw) if spec.classes else None
+        self.given = torch.rand(64, *spec.given, generator=draw) * 2 - 1 if spec.given else None
 
-    def deal(self, first: int, count: int) -> tuple[Tensor, Tensor | None]:
+    def deal(self, first: int, count: int) -> Deal:
         index = torch.arange(first, first + count) % len(self.real)
-        return self.real[index], None if self.labels is None else self.labels[index]
+        labels, given = (None if kept is None else kept[index] for kept in (self.labels, self.given))
+        return Deal(self.real[index], labels, given)
 
     def close(self) -> None:
         """Nothing to let go of."""
@@ -73,7 +75,14 @@ def make_engine(
 def seeds_batch(game: Game, seeds: list[int]) -> Batch:
     """A batch to sample from."""
     labels = draw_labels(seeds, game.spec.class_counts) if game.conditional(game.config) else None
-    return Batch.of_seeds(seeds, labels, CPU)
+    given = None
+    if game.gives:  # the same for the same seed
+        dealt = RandomDealer(game.spec)
+        rows = [dealt.deal(seed, 1) for seed in seeds]
+        real = torch.cat([row.real for row in rows])
+        inputs = None if dealt.given is None else torch.cat([row.given for row in rows if row.given is not None])
+        given = game.give(Batch(real, labels, 0, SeedNoise(seeds, CPU), given=inputs))
+    return Batch.of_seeds(seeds, labels, CPU, given=given)
 
 
 @contextlib.contextmanager
@@ -289,9 +298,8 @@ def check_no_hidden_steps(family: type[Game]) -> None:
     """Losses neither backpropagate nor step: calling one leaves every gradient and weight as it was."""
     game = make_game(family)
     before = {name: p.detach().clone() for name, p in game.named_parameters()}
-    real, labels = RandomDealer(game.spec).deal(0, BATCH)
     batch = seeds_batch(game, list(range(BATCH)))
-    batch.real, batch.labels = real, labels
+    batch.real, batch.labels, batch.given = RandomDealer(game.spec).deal(0, BATCH)
     for turn in game.turns(0):
         turn.loss(batch)
     for name, parameter in game.named_parameters():

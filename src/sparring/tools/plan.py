@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from sparring.core.batch import Deal
 from sparring.core.cluster import Cluster
 from sparring.core.config import FREE_ON_RESUME, Data, Eval, Optim, Settings, Train, build, flatten, merge, plain
 from sparring.core.errors import SparringError, did_you_mean
@@ -237,10 +238,11 @@ def images_per_second(plan: Plan, device: torch.device) -> float:
     """Measured on a few steps of random pictures: what a progress bar would show."""
 
     class Noise:
-        def deal(self, first: int, count: int) -> tuple[torch.Tensor, torch.Tensor | None]:
+        def deal(self, first: int, count: int) -> Deal:
             spec = plan.dataset.spec
             labels = torch.zeros(count, dtype=torch.int64, device=device) if spec.classes else None
-            return torch.rand(count, *spec.shape, device=device) * 2 - 1, labels
+            given = torch.rand(count, *spec.given, device=device) * 2 - 1 if spec.given else None
+            return Deal(torch.rand(count, *spec.shape, device=device) * 2 - 1, labels, given)
 
         def close(self) -> None:
             pass

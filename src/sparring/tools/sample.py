@@ -16,7 +16,7 @@ from sparring.core.batch import Batch
 from sparring.core.errors import SparringError, did_you_mean
 from sparring.core.files import write_atomic
 from sparring.core.game import Game
-from sparring.core.seeds import draw_labels
+from sparring.core.seeds import SeedNoise, draw_labels
 from sparring.modalities import modality
 
 # Networks always see so many samples at once, the last batch filled up: kernels round differently for other sizes.
@@ -82,6 +82,25 @@ def check_truncation(game: Game, truncation: float | None) -> None:
         raise SparringError(f"truncation is a number from 0, such as 0.7; got {truncation}")
 
 
+def batch_of_reals(
+    game: Game, reals: Tensor, labels: Tensor | None, given: Tensor | None, device: torch.device
+) -> Batch:
+    """A batch to sample from, of a game that `gives`: real data, and what `Game.give` makes of it; seeds from 0."""
+    real, given = reals.to(device), None if given is None else given.to(device)
+    labels = None if labels is None else labels[: len(reals)].to(device)
+    batch = Batch(real, labels, 0, SeedNoise(range(len(reals)), device), given=given)
+    batch.given = game.give(batch)
+    return batch
+
+
+def refuse_what_gives(game: Game) -> None:
+    """Raise `SparringError` for a game whose samples are made from something that a person gives."""
+    if game.gives:
+        raise SparringError(
+            "this run makes pictures from pictures, not from seeds alone; use sparring apply RUN PICTURES --out FOLDER"
+        )
+
+
 @torch.inference_mode()
 def draw(
     game: Game,
@@ -99,6 +118,7 @@ def draw(
         truncation: how close to the typical to stay, where the family truncates; None: the whole distribution.
         labels: how often each class is drawn, as `class_shares` reads it.
     """
+    refuse_what_gives(game)
     check_truncation(game, truncation)
     device = next(game.parameters()).device
     shares = class_shares(game, labels)

@@ -28,9 +28,9 @@ from sparring.tools.evaluating import Evaluating
 from sparring.tools.model import load_model, publish
 from sparring.tools.plan import Plan, make_plan, resume_plan
 from sparring.tools.run import Run
-from sparring.tools.sample import save_grid
+from sparring.tools.sample import batch_of_reals, save_grid
 from sparring.tools.transfer import adopt
-from sparring.tools.verdict import judge, some_reals
+from sparring.tools.verdict import judge, some_given, some_reals
 from sparring.watch.crowd import Crowd
 from sparring.watch.pictures import Timelapse, grid_path
 from sparring.watch.records import Records
@@ -99,6 +99,7 @@ class Session:
         self.device = choose_device(plan.train.device)
         self.shown = modality(plan.dataset.spec.modality).SHOWN
         self.reals, _ = some_reals(plan.dataset, min(self.shown, len(plan.dataset)))
+        self.given = some_given(plan.dataset, len(self.reals))
 
     def play(self, quiet: bool = False) -> Ending:
         """Train to the recipe's end, or until a signal. Raises `SparringError` when the run cannot go on."""
@@ -181,7 +182,10 @@ class Session:
         modes = [(module, module.training) for module in game.modules()]
         with torch.no_grad(), engine.average.applied():
             game.eval()
-            samples = game.show(Batch.of_seeds(range(self.shown), labels, engine.device)).float().cpu()
+            batch = Batch.of_seeds(range(self.shown), labels, engine.device)
+            if game.gives:
+                batch = batch_of_reals(game, self.reals, labels, self.given, engine.device)
+            samples = game.show(batch).float().cpu()
         for module, mode in modes:
             module.training = mode
         for probe in engine.probes:

@@ -1,5 +1,6 @@
 """What a person is told at the end of a run: is it any good, and what shows it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +14,7 @@ from sparring.data import DataSet
 from sparring.diagnostics.diversity import diversity_ratio
 from sparring.metrics.classes import ClassCheck, check_classes
 from sparring.modalities import modality
-from sparring.tools.sample import draw
+from sparring.tools.sample import CHUNK, batch_of_reals, draw
 
 SAMPLES = 1000
 MOST_VALUES = 5000 * 1024  # of reals that the classifier is fitted on: seconds, not minutes
@@ -31,8 +32,8 @@ class Verdict:
 
 def judge(game: Game, data: DataSet) -> Verdict:
     """Look at 1,000 samples of ``game`` (eval mode) beside as many reals."""
-    samples = torch.cat([part.cpu() for part in draw(game, range(SAMPLES))])
     reals, _ = some_reals(data, min(SAMPLES, len(data)))
+    samples = torch.cat([part.cpu() for part in samples_of(game, data, reals)])
     diversity = diversity_ratio(samples, reals)
     check = look_at_classes(samples, data) if len(data.spec.classes) > 1 else None
     severity: Literal["good", "warn", "bad"] = "good"
@@ -58,6 +59,19 @@ def judge(game: Game, data: DataSet) -> Verdict:
     return Verdict(severity, message, diversity, check)
 
 
+def samples_of(game: Game, data: DataSet, reals: Tensor) -> Iterator[Tensor]:
+    """Samples from seeds, or made from what ``reals`` are made from where the game asks for that."""
+    if not game.gives:
+        yield from draw(game, range(SAMPLES))
+        return
+    given = some_given(data, len(reals))
+    device = next(game.parameters()).device
+    for start in range(0, len(reals), CHUNK):
+        part = slice(start, start + CHUNK)
+        with torch.inference_mode():
+            yield game.sample(batch_of_reals(game, reals[part], None, None if given is None else given[part], device))
+
+
 def look_at_classes(samples: Tensor, data: DataSet) -> ClassCheck | None:
     """The class check, where the data is small enough and a simple classifier can tell its classes apart."""
     per_sample = int(np.prod(data.spec.shape))
@@ -75,6 +89,12 @@ def some_reals(data: DataSet, count: int) -> tuple[Tensor, Tensor | None]:
     """Reals spread evenly over the data set, in [-1, 1]."""
     kept, labels = data.get(torch.linspace(0, len(data) - 1, count).long())
     return modality(data.spec.modality).decode(kept.cpu()), None if labels is None else labels.cpu()
+
+
+def some_given(data: DataSet, count: int) -> Tensor | None:
+    """What `some_reals` of so many are made from, in [-1, 1]; None where there is nothing of the kind."""
+    kept = data.get_given(torch.linspace(0, len(data) - 1, count).long())
+    return None if kept is None else modality(data.spec.modality).decode(kept.cpu())
 
 
 def flat(images: Tensor) -> NDArray[np.float32]:
