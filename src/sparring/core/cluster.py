@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 
 class Cluster:
@@ -25,7 +27,13 @@ class Cluster:
         if int(os.environ.get("WORLD_SIZE", "1")) == 1:
             return Cluster()
         if not dist.is_initialized():
-            dist.init_process_group("nccl" if device_type == "cuda" else "gloo")
+            store, rank, size = next(rendezvous("env://"))
+            # torchrun keeps one store over its restarts; without names of its own, a restarted process would find the
+            # addresses of those that died.
+            attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+            backend = "nccl" if device_type == "cuda" else "gloo"
+            own = PrefixStore(f"attempt {attempt}", store)
+            dist.init_process_group(backend, store=own, rank=rank, world_size=size)
         return Cluster(dist.get_rank(), dist.get_world_size())
 
     def average_(self, tensors: Sequence[Tensor]) -> None:
