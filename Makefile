@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN    := .venv/bin
 PIP    := PIP_CONSTRAINT=$(CURDIR)/constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install --quiet
 
-.PHONY: help demo test lint docs bench bench-images bench-stacked bench-points bench-metrics clean
+.PHONY: help demo test lint docs bench bench-images bench-stacked bench-points bench-translation bench-metrics bench-speed zoo clean
 
 help:            ## What there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,11 +50,23 @@ bench-stacked: .venv/dev ## Modes of Stacked-MNIST in 30 CPU minutes: make bench
 bench-points: .venv/dev ## Modes of the ring and the grid of Gaussians, three families, three seeds
 	$(BIN)/python benchmarks/gaussians.py --report
 
+# DATA: a folder with facades/, horse2zebra/, super_resolution/, cats64/ and weights/.
+bench-translation: .venv/dev ## Pictures from pictures, each beside what it has to beat: make bench-translation DATA=folder
+	$(BIN)/python benchmarks/translation.py $(DATA)
+
 bench-metrics: .venv/dev ## Agreement with public packages, speed of the Fréchet distance
 	$(BIN)/python benchmarks/parity.py
 	$(BIN)/python benchmarks/parity_images.py
 	$(BIN)/python benchmarks/parity_networks.py
 	$(BIN)/python benchmarks/frechet.py
+
+# WORKERS: runs at a time, one thread each. Finished runs are kept: stop at any time and say it again.
+WORKERS ?= 2
+zoo: .venv/dev ## Provoked failures and healthy runs, what the referee says of them: SPARRING_TEST_DATA=folder make zoo
+	PYTHONPATH=benchmarks $(BIN)/python -m zoo --workers $(WORKERS) --write docs/results/referee.md
+
+bench-speed: .venv/dev ## How fast a step is, beside the tutorial's loop and formulas as they are written; a quiet machine
+	$(BIN)/python benchmarks/speed.py --report
 
 clean:           ## Remove what was built (never runs/)
 	rm -rf .venv site build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -76,6 +76,12 @@ def global_noise(self, batch):
     return Outcome(-self.D(self.G(batch.noise(toys.Z))).mean() * self.calls)
 
 
+def other_fakes(self, batch):
+    fake = self.G(batch.noise(toys.Z))
+    logits = self.D(fake)
+    return Outcome(-logits.mean(), fake_logits=logits, fake=fake * 1)  # no gradient reaches what D never saw
+
+
 BROKEN = [
     (conformance.check_docstring, {"__module__": __name__, "__doc__": "A family that names nothing."}),
     (conformance.check_samples, {"sample": bias}),
@@ -87,6 +93,7 @@ BROKEN = [
     (conformance.check_no_hidden_steps, {"critic": stepping}),
     (conformance.check_accumulation, {"critic": by_batch_loss}),
     (conformance.check_bit_identical_resume, {"generator": global_noise}),
+    (conformance.check_readings, {"generator": other_fakes}),
     (conformance.check_players_hold_everything, {"players": lambda self: {"G": self.G}}),
     (conformance.check_players_hold_everything, {"players": lambda self: {"G": self.G, "D": self.D, "Q": self.D}}),
 ]

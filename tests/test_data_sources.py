@@ -18,7 +18,7 @@ from PIL import Image
 from sparring.core.config import Data
 from sparring.core.errors import SparringError
 from sparring.core.spec import DataSpec
-from sparring.data import labels_warning, open_data, opening
+from sparring.data import labels_warning, open_data
 
 
 @pytest.fixture(autouse=True)
@@ -126,7 +126,7 @@ def test_a_remembered_scan_is_not_used_for_changed_files(tmp_path: Path) -> None
 
 def test_memory_limit_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = folder(tmp_path / "a", "1.png", "2.png")
-    monkeypatch.setattr(opening, "MEMORY_LIMIT", 2 * 3 * 12 * 12 - 1)
+    monkeypatch.setattr("sparring.data.opened.MEMORY_LIMIT", 2 * 3 * 12 * 12 - 1)
     assert not open_data(str(root), Data(channels="3")).in_memory
     assert open_data(str(root), Data(store="memory")).in_memory
 

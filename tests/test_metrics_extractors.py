@@ -14,12 +14,12 @@ from torch import Tensor
 
 from sparring.core.errors import SparringError
 from sparring.core.files import sha256, sha256_file
+from sparring.core.weights import WeightsFile, check_digest, fill, find, read_tensors
 from sparring.metrics import cache, cifar_resnet, classifier, foundation, inception, squeezenet
 from sparring.metrics.extractors import EXTRACTORS, FITTED, make_extractor
 from sparring.metrics.features import Extractor, Features, FitData, extract
 from sparring.metrics.network import NetworkExtractor, exact
 from sparring.metrics.pixels import PixelExtractor
-from sparring.metrics.weights import WeightsFile, check_digest, fill, find, read_tensors
 
 CPU = torch.device("cpu")
 

@@ -1,4 +1,4 @@
-"""The first probe, the class check, and the closing verdict, against sets made to measure."""
+"""Variety, the class check, and the closing verdict, against sets made to measure."""
 
 import math
 
@@ -8,7 +8,9 @@ import torch
 
 from sparring.core.config import Data
 from sparring.data import open_data
-from sparring.diagnostics.diversity import Diversity, diversity_ratio, mean_pairwise_distance
+from sparring.diagnostics.finding import Finding
+from sparring.diagnostics.space import diversity_ratio
+from sparring.diagnostics.statistics import mean_pairwise_distance
 from sparring.metrics.classes import check_classes
 from sparring.tools import verdict
 from sparring.tools.verdict import judge, some_reals
@@ -28,20 +30,6 @@ def test_diversity_is_one_for_the_data_itself_and_nought_for_one_picture():
     assert diversity_ratio(reals[:1].expand(32, -1, -1, -1), reals) == 0.0
     assert diversity_ratio(0.5 * reals, reals) == pytest.approx(0.5)
     assert math.isnan(diversity_ratio(reals, reals[:1].expand(32, -1, -1, -1)))
-
-
-def test_large_pictures_are_pooled():
-    fine = torch.randn(8, 1, 64, 64)
-    coarse = torch.nn.functional.adaptive_avg_pool2d(fine, 16)
-    assert mean_pairwise_distance(fine) == pytest.approx(mean_pairwise_distance(coarse))
-
-
-def test_the_probe_reports_the_newest_picture():
-    probe = Diversity()
-    assert probe.report() == {}
-    reals = torch.randn(16, 4)
-    probe.see_samples(0.25 * reals, reals)
-    assert probe.report()["probe/diversity"] == pytest.approx(0.25)
 
 
 def blobs(counts, seed):
@@ -91,7 +79,7 @@ def test_the_data_itself_is_healthy(monkeypatch, digits):
 def test_one_picture_is_a_collapse(monkeypatch, digits):
     pictures, _ = some_reals(digits, 2)
     found = told(monkeypatch, digits, pictures[:1].expand(1000, -1, -1, -1))
-    assert found.severity == "bad"
+    assert found.severity == "critical"
     assert "Collapsed" in found.message
 
 
@@ -114,3 +102,36 @@ def test_data_without_classes_has_no_class_check(digits):
     pictures, _ = some_reals(unlabelled, 100)
     assert verdict.look_at_classes(pictures, digits) is not None
     assert unlabelled.spec.classes == ()
+
+
+def finding(severity: str, title: str) -> Finding:
+    return Finding("x", title, severity, "diversity", 0.1, 0.5, "evidence", 30_000, 60_000, 1.0, "remedy")
+
+
+@pytest.mark.parametrize(
+    ("seen", "standing", "wanted"),
+    [
+        ("good", [], "good"),
+        ("good", ["good"], "good"),  # good news, such as convergence
+        ("good", ["warn"], "warn"),
+        ("warn", ["critical"], "critical"),
+        ("critical", ["warn"], "critical"),
+    ],
+)
+def test_the_verdict_is_never_better_than_what_the_referee_stands_by(seen, standing, wanted):
+    severity, message = verdict.combined(seen, "Healthy: varied.", [finding(s, "Mode collapse") for s in standing])
+    assert severity == wanted
+    if set(standing) <= {"good"}:
+        assert message == "Healthy: varied."
+    else:
+        assert message == (
+            f"Not healthy: the referee stands by mode collapse ({standing[0]}, since 30 kimg). At the end: varied."
+        )
+
+
+def test_judging_heeds_findings(monkeypatch, digits):
+    pictures, _ = some_reals(digits, 1000)
+    monkeypatch.setattr(verdict, "samples_of", lambda game, data, reals: iter([pictures]))
+    monkeypatch.setattr(verdict, "look_at_classes", lambda samples, data: None)
+    assert judge(Copier(), digits).severity == "good"
+    assert judge(Copier(), digits, [finding("critical", "Memorisation")]).severity == "critical"

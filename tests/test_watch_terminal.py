@@ -37,8 +37,36 @@ def play(terminal: Terminal) -> None:
     terminal.start(0, 60_000)
     for nimg in range(600, 60_600, 600):
         terminal.tick(tick(nimg))
-    terminal.event("verdict", "[bold]collapsed[/] :boom:\x1b[2J\n", severity="bad")
+    terminal.event("verdict", "[bold]collapsed[/] :boom:\x1b[2J\n", severity="critical")
     terminal.finish()
+
+
+def test_what_the_referee_stands_by_is_shown_until_it_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    terminal, _ = live()
+    finding = {"name": "collapse", "title": "Mode collapse", "severity": "warn", "since": 30_000, "evidence": "alike"}
+
+    def shown() -> str:
+        page = Console(file=io.StringIO(), width=120)
+        page.print(terminal._draw())
+        return page.file.getvalue()  # type: ignore[attr-defined]
+
+    terminal.event("finding", "told", **finding, remedy="Mend it.")
+    for number in range(9):
+        terminal.event("note", f"event {number}")
+    assert "warn  Mode collapse since 30 kimg: alike" in shown()
+    terminal.event("finding", "told", **{**finding, "severity": "critical"}, remedy="Mend it.")
+    assert shown().count("Mode collapse since") == 1
+    assert "critical  Mode collapse" in shown()
+    terminal.event("finding", "told", **{**finding, "severity": "good"}, remedy="")
+    assert "Mode collapse since" not in shown()
+
+
+def test_readings_stay_between_looks_and_only_the_telling_ones() -> None:
+    terminal, _ = live()
+    terminal.tick(Tick(1, 10, 1.0, 1.0, 1.0, {"probe/diversity": 0.5, "probe/update": 0.1, "ada/p": 0.2}))
+    terminal.tick(Tick(2, 10, 1.0, 1.0, 1.0, {"ada/p": 0.3}))
+    assert terminal.readings == {"probe/diversity": 0.5, "ada/p": 0.3}
 
 
 def test_live(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ def play(tracker: Watcher, folder: RunFolder, nimg: int = 0, ticks: tuple[int, .
     for at in ticks:
         tracker.tick(Tick(at, 60_000, 1.0, 10.0, 5.0, {"D.d/loss": at / 1000, "G+E.g/loss": float("nan")}))
     tracker.picture(grid_path(folder, 1000), 1000)
-    tracker.event("verdict", "collapsed", severity="bad")
+    tracker.event("verdict", "collapsed", severity="critical")
     tracker.finish()
     tracker.event("late", "after the end")
     tracker.finish()

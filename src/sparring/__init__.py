@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sparring.core.errors import SparringError
+    from sparring.tools.diagnose import diagnose
     from sparring.tools.evaluate import evaluate
     from sparring.tools.run import Run, load
     from sparring.tools.train import train
 
 __version__ = "0.1.0"
-__all__ = ["Run", "SparringError", "evaluate", "load", "train"]
+__all__ = ["Run", "SparringError", "diagnose", "evaluate", "load", "train"]
 
 _HOMES = {
     "Run": "sparring.tools.run",
     "SparringError": "sparring.core.errors",
+    "diagnose": "sparring.tools.diagnose",
     "evaluate": "sparring.tools.evaluate",
     "load": "sparring.tools.run",
     "train": "sparring.tools.train",
@@ -28,6 +30,10 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Import on first use: ``import sparring`` alone costs next to nothing."""
+    if name == "tables":
+        import sparring.tables
+
+        return sparring.tables
     if name not in _HOMES:
         raise AttributeError(f"module 'sparring' has no attribute '{name}'")
     import importlib

@@ -1,6 +1,10 @@
-"""``sparring evaluate``, ``sparring compare`` and ``sparring inspect``."""
+"""``sparring evaluate``, ``sparring compare``, ``sparring diagnose`` and ``sparring inspect``."""
 
+import json
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from sparring.cli.shell import MISTAKE, Bars, app, console, said
 from sparring.core.config import Data, build
@@ -87,6 +91,30 @@ def compare(*runs: Path) -> int:
     from sparring.tools.compare import render
 
     render(put_together(runs), console)
+    return 0
+
+
+@app.command
+def diagnose(run: Path, *, as_json: Annotated[bool, Parameter(name="--json", negative=())] = False) -> int:
+    """Say whether a run is healthy, and if not, why, since when, what shows it, and what to try.
+
+    Reads the run folder alone. The exit code is 0 whatever the verdict; --json has its severity.
+
+    Parameters
+    ----------
+    run
+        A run folder, of a run that goes on or has ended.
+    as_json
+        Print all of it as JSON.
+    """
+    from sparring.tools.diagnose import diagnose as judge
+    from sparring.tools.diagnose import render
+
+    found = judge(run)
+    if as_json:
+        print(json.dumps(found.plain(), indent=2))
+    else:
+        render(found, console)
     return 0
 
 

@@ -10,7 +10,7 @@ from sparring.core.config import merge, read_file
 from sparring.core.errors import SparringError, did_you_mean
 from sparring.core.recipe import GROUPS
 
-OF_A_RUN = ("version", "source", "family", "fingerprint", "spec")  # what recipe.json says beside settings
+OF_A_RUN = ("version", "source", "family", "fingerprint", "spec", "coach")  # what recipe.json says beside settings
 
 
 @app.command
@@ -22,6 +22,7 @@ def train(
     recipe: str = "",
     config: Path | None = None,
     start_from: Annotated[Path | None, Parameter(name="--from")] = None,
+    coach: Annotated[bool, Parameter(negative=())] = False,
     dry_run: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Train a generator, or go on with one: the same line again resumes.
@@ -42,6 +43,8 @@ def train(
         A settings file (TOML, JSON or YAML), or a run's recipe.json; options win over it.
     start_from
         Another run whose weights a new run begins with, where they fit.
+    coach
+        Let the coach mend a run that fails: back to a state from before it, one setting changed. --train.coach true.
     dry_run
         Print the plan and the schedule, train nothing.
     """
@@ -50,7 +53,7 @@ def train(
     from sparring.tools.train import open_session
 
     base = load_recipe(recipe) if recipe else Recipe("")
-    settings = merge(read_file(config) if config else {}, said)
+    settings = merge(read_file(config) if config else {}, {"train": {"coach": True}} if coach else {}, said)
     own = {key: settings.pop(key, "") for key in OF_A_RUN}  # so that a run's recipe.json can be given
     for key in ("source", "family"):
         if not isinstance(own[key], str):
@@ -77,7 +80,9 @@ def train(
         console.print(f"Stopped and saved. The same command goes on from here. Run folder: {root}")
         return STOPPED
     console.print(f"\nPictures  {root / 'samples'}\nReport    {root / 'report.html'}\nModel     {root / 'model'}")
-    console.print(f"Next      sparring sample {root} --seeds 0-63 --out out/")
+    made_from = session.plan.family_class.gives
+    use = f"apply {root} PICTURES" if made_from else f"sample {root} --seeds 0-63"
+    console.print(f"Next      sparring {use} --out out/")
     return 0
 
 
@@ -89,7 +94,9 @@ def sample(
     out: Path = Path("out"),
     label: Annotated[str | None, Parameter(name=["--class", "--label"])] = None,
     labels: str = "as-data",
-    kind: Annotated[Literal["files", "grid", "npz"], Parameter(name="--as")] = "files",
+    where: str = "",
+    rows: int | None = None,
+    kind: Annotated[Literal["files", "grid", "npz", "parquet"], Parameter(name="--as")] = "files",
     truncation: float | None = None,
     family: str | None = None,
     device: str = "auto",
@@ -108,8 +115,12 @@ def sample(
         A class by name or number, for a run trained by class.
     labels
         How often each class is drawn, for such a run: as-data, balanced, or shares such as cat:3,dog:1.
+    where
+        Of a table, what rows must be like: income=>50K,sex=Female,age>=30. All of them are.
+    rows
+        How many, in place of seeds: seeds from 0 on.
     kind
-        One PNG per seed (points: one CSV for all), one grid, or one npz.
+        One PNG per seed (points and tables: one CSV for all), one grid, one npz; of a table also parquet.
     truncation
         How close to the typical to stay, such as 0.7: less varied, fewer failures. For families that truncate.
     family
@@ -119,11 +130,15 @@ def sample(
     """
     from sparring.tools.run import load
     from sparring.tools.sample import parse_seeds, sample_to
+    from sparring.tools.where import draw_where
 
-    chosen = parse_seeds(seeds)
+    if rows is not None and rows < 1:
+        raise SparringError(f"--rows is 1 or more; got {rows}")
+    chosen = parse_seeds(seeds) if rows is None else range(rows)
     loaded = load(run, family, device)
+    drawn = draw_where(loaded.game, where, len(chosen), chosen[0]) if where else None
     with Bars() as progress:
-        for done in sample_to(loaded.game, chosen, out, kind, label, truncation, labels):
+        for done in sample_to(loaded.game, chosen, out, kind, label, truncation, labels, drawn):
             progress("samples", done, len(chosen))
     console.print(f"{len(chosen):,} samples in {out}")
     return 0

@@ -57,11 +57,16 @@ class Data:
     fit: Literal["crop", "pad", "stretch"] = setting("crop", "how a picture of another shape is brought to that size")
     channels: Literal["auto", "1", "2", "3", "4"] = setting("auto", "1 grey, 2 grey+alpha, 3 RGB, 4 RGBA")
     labels: Literal["auto", "none"] = setting("auto", "none ignores classes that the data has")
+    pairs: Literal[
+        "auto", "none", "left-to-right", "right-to-left", "a-to-b", "b-to-a", "unpaired", "unpaired-b-to-a"
+    ] = setting("auto", "pictures made from pictures: which is given, which is made; none takes each by itself")
+    palette: str = setting("", "of given label maps: auto, or a file of colours, makes a channel for each")
     flip: bool = setting(False, "mirror pictures left to right in half of their showings; not for digits or text")
     balance: bool = setting(False, "show each class equally often, however few samples it has")
     store: Literal["auto", "memory", "stream"] = setting("auto", "keep decoded pixels in memory, or read as needed")
     workers: int = setting(2, "reading processes when streaming; 0 reads in the training process")
     max_bad: float = setting(0.01, "share of unreadable files above which training is refused")
+    schema: str = setting("", "of a table: a file (TOML, JSON) that says what its columns are, where that is not seen")
     held_out: float = setting(0.0, "share that training never sees, kept for evaluation; chosen by content")
 
     def __post_init__(self) -> None:
@@ -79,6 +84,8 @@ class Train:
     seed: int = setting(0, "seed of everything random")
     device: str = setting("auto", "auto, cpu, cuda, cuda:1, mps")
     precision: Literal["fp32", "bf16"] = setting("fp32", "bf16 runs networks under autocast; penalties stay in fp32")
+    reference: bool = setting(False, "formulas as they are written, in place of their faster rewritings (docs: Speed)")
+    allocator: Literal["default", "keep"] = setting("default", "keep: memory freed on a CPU stays with the process")
     ema_kimg: float = setting(10.0, "half-life of the weight average, in thousands of images; 0 turns it off")
     ema_rampup: float = setting(0.05, "the half-life never exceeds this share of the images shown so far; 0: no ramp")
     augment: str = setting("none", "what D sees of pictures changed: none, diff, ada, or as in diff:color,cutout")
@@ -94,6 +101,8 @@ class Train:
     save_minutes: float = setting(10.0, "and at least this often by the clock")
     keep: int = setting(3, "how many full states to keep (2 or more)")
     track: tuple[str, ...] = setting((), "also log to: tensorboard, wandb, mlflow")
+    referee: bool = setting(True, "look at samples and weights now and then, and say what goes wrong")
+    coach: bool = setting(False, "on a critical finding go back to a state from before it and change one setting")
 
     def __post_init__(self) -> None:
         for name in ("kimg", "batch", "microbatches", "augment_kimg"):
@@ -112,6 +121,8 @@ class Train:
             raise ValueError(f"batch is at most 2^20 images, got {self.batch}")
         if not 0 <= self.seed < 1 << 63:
             raise ValueError(f"seed lies in 0 to 2^63 - 1, got {self.seed}")
+        if self.coach and not self.referee:
+            raise ValueError("the coach acts on what the referee finds; leave referee on")
         if self.batch % self.microbatches:
             raise ValueError(f"batch {self.batch} cannot be dealt in {self.microbatches} equal microbatches")
         if self.keep < 2:
@@ -142,7 +153,8 @@ class Eval:
 
 # What may change when a run is resumed: it shapes what is kept and shown, or how long, never the path of the weights.
 FREE_ON_RESUME = frozenset(
-    {"train.kimg", "train.device", "train.guard", "train.guard_limit", "train.keep", "train.track"}
+    {"train.kimg", "train.device", "train.guard", "train.guard_limit", "train.keep", "train.track", "train.referee"}
+    | {"train.allocator", "train.coach"}
     | {"train.tick_kimg", "train.picture_kimg", "train.save_kimg", "train.save_minutes", "data.workers", "data.store"}
     | {"eval.every", "eval.samples", "eval.extractor", "eval.patience"}
 )

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sparring.core.batch import Batch, Outcome
 from sparring.core.config import Optim, Settings, Train
+from sparring.core.rewritten import Rewritten
 from sparring.core.spec import DataSpec
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class NoSettings:
     """The settings of a game that has none."""
 
 
-class Game(nn.Module, ABC):
+class Game(Rewritten, nn.Module, ABC):
     """One GAN family. A subclass is final, and its docstring names the paper and the command that trains it.
 
     A family says who plays (`players`), when and on what (`turns`), and how samples are made (`sample`). It never
@@ -67,6 +68,11 @@ class Game(nn.Module, ABC):
     # Whether `sample` heeds ``batch.truncation``: less varied, more typical samples.
     truncates: ClassVar[bool] = False
 
+    # Which of `sparring.objectives.adversarial.LOSSES` it plays, where no setting ``loss`` chooses one.
+    plays: ClassVar[str] = ""
+
+    # Whether rows of a table are dealt with a condition that they meet, in ``batch.given``, rare ones often.
+    asks: ClassVar[bool] = False
     # Whether samples are made from something that a person gives, such as a picture to translate; see `give`.
     gives: ClassVar[bool] = False
     # How much larger than what is given, in pixels a side, such a sample is.

@@ -1,6 +1,7 @@
 """Seats around the ring: probes read, controllers write declared buffers, watchers tell people."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,21 +10,31 @@ from torch import Tensor
 
 from sparring.core.batch import Batch, Outcome
 from sparring.core.game import Game, Turn
+from sparring.core.look import Look
 
 
 class Probe(ABC):
-    """Reads, never writes. Sees every outcome after its backward pass, and the fixed-seed samples at each picture."""
+    """Reads, never writes. Sees every outcome after its backward pass, and samples of fixed seeds at each look."""
 
-    @abstractmethod
+    # Whether `see` reads ``outcome.fake.grad``, G's gradient at the fakes, which the engine keeps for it then.
+    needs_fake_gradient: bool = False
+
     def see(self, turn: Turn, batch: Batch, outcome: Outcome) -> None:
         """Called once per microbatch; must not read a number off the device."""
 
-    def see_samples(self, samples: Tensor, reals: Tensor) -> None:
-        """Called at each picture with fixed-seed samples and as many reals, both ``(n, *shape)``. Unused by default."""
+    def look(self, look: Look) -> None:
+        """Called now and then, before a tick. It may take as long as a step or two of training."""
 
     @abstractmethod
     def report(self) -> dict[str, float]:
-        """Called at each tick: named readings since the last one."""
+        """Called at each tick: named readings since the last one; what is not finite is left out of the log."""
+
+    def state(self) -> dict[str, Tensor]:
+        """What the next looks are compared with, saved with the weights and given back to `load`."""
+        return {}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Take back what `state` returned; it may be empty, as where the run was watched by nobody so far."""
 
 
 class Controller(ABC):

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from sparring.core.columns import Column, Layout
+
 
 @dataclass(frozen=True)
 class DataSpec:
@@ -15,6 +17,8 @@ class DataSpec:
         count: how many samples there are.
         given: shape of what a sample is made from besides noise, such as the input picture of a pair, or a table's
             condition; empty where there is nothing of the kind.
+        palette: of given label maps, the colour of each class as ``#rrggbb``, a channel each; else empty.
+        columns: of a table, all that encodes and decodes its rows; empty elsewhere.
         paired: whether what is given belongs to one sample, as in pairs; else it comes from a set of its own.
     """
 
@@ -25,3 +29,9 @@ class DataSpec:
     count: int = 0
     given: tuple[int, ...] = ()
     paired: bool = True
+    columns: tuple[Column, ...] = ()
+    palette: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.modality == "table" and self.shape != (Layout(self.columns).width,):
+            raise ValueError(f"rows of these columns are not of shape {self.shape}")

@@ -45,6 +45,10 @@ class Reader:
             name = PurePosixPath(self.files.where, self.files.names[place])
             raise SparringError(f"{name} could be read before and cannot be now: {error}; put it back") from None
 
+    def subset(self, indices: np.ndarray) -> "Reader":
+        """A reader of those samples."""
+        return replace(self, chosen=tuple(self.chosen[index] for index in indices))
+
     def read_many(self, indices: Sequence[int]) -> np.ndarray:
         """Samples as uint8 ``(n, channels, h, w)``, over a few threads."""
         pixels = np.empty((len(indices), self.channels, *self.geometry.size), np.uint8)
@@ -67,6 +71,7 @@ class DataSet:
         reader: reads samples when it is streamed.
         given: what samples are made from, as `pixels` keeps samples: in their order where ``spec.paired``, else a set
             of its own; None where there is nothing of the kind.
+        given_reader: reads them when the set is streamed.
         held_out: what `hold_out` kept from training.
     """
 
@@ -78,6 +83,7 @@ class DataSet:
     pixels: Tensor | None = field(default=None, repr=False)
     reader: Reader | None = field(default=None, repr=False)
     given: Tensor | None = field(default=None, repr=False)
+    given_reader: Reader | None = field(default=None, repr=False)
     held_out: "DataSet | None" = field(default=None, repr=False)
 
     def __len__(self) -> int:
@@ -100,19 +106,41 @@ class DataSet:
 
     def get_given(self, indices: Sequence[int] | Tensor) -> Tensor | None:
         """What the samples of those numbers are made from, as it is kept; unpaired, it starts again after its last."""
-        if self.given is None:
+        if not self.given_count:
             return None
-        return self.given[torch.as_tensor(indices, dtype=torch.int64) % len(self.given)]
+        places = torch.as_tensor(indices, dtype=torch.int64) % self.given_count
+        if self.given is not None:
+            return self.given[places]
+        assert self.given_reader is not None
+        return torch.from_numpy(self.given_reader.read_many(places.tolist()))
 
-    def subset(self, indices: np.ndarray) -> "DataSet":
-        """The samples of those numbers, in that order, as a set of its own with the same classes."""
+    @property
+    def given_count(self) -> int:
+        """How many there are to make samples from; 0 where there is nothing of the kind."""
+        if self.given is not None:
+            return len(self.given)
+        return len(self.given_reader.chosen) if self.given_reader is not None else 0
+
+    def subset(self, indices: np.ndarray, given: np.ndarray | None = None) -> "DataSet":
+        """The samples of those numbers, in that order, as a set of its own with the same classes.
+
+        What they are made from goes with them where it is paired; else it stays, or is that of the numbers ``given``.
+        """
         places = torch.from_numpy(indices)
         labels = None if self.labels is None else self.labels[places]
         counts = () if labels is None else tuple(torch.bincount(labels, minlength=len(self.spec.classes)).tolist())
         digest = hashlib.sha256(self.fingerprint.encode() + indices.astype("<i8").tobytes()).hexdigest()
         reader = self.reader
         if reader is not None:
-            reader = replace(reader, chosen=tuple(reader.chosen[index] for index in indices))
+            reader = reader.subset(indices)
+        if self.spec.paired:
+            given = indices
+        elif given is not None:
+            digest = hashlib.sha256(digest.encode() + given.astype("<i8").tobytes()).hexdigest()
+        of_given, given_reader = self.given, self.given_reader
+        if given is not None:
+            of_given = None if of_given is None else of_given[torch.from_numpy(given)]
+            given_reader = None if given_reader is None else given_reader.subset(given)
         return DataSet(
             self.name,
             replace(self.spec, count=len(indices), class_counts=counts),
@@ -121,5 +149,6 @@ class DataSet:
             labels,
             None if self.pixels is None else self.pixels[places],
             reader,
-            self.given[places] if self.given is not None and self.spec.paired else self.given,
+            of_given,
+            given_reader,
         )

@@ -7,6 +7,7 @@ import os
 import signal
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -20,6 +21,7 @@ from sparring.core.seeds import seed_of
 from sparring.data.dataset import DataSet, Reader
 from sparring.data.order import BalancedOrder, Order
 from sparring.data.parallel import cpus
+from sparring.data.table.dealer import TableDealer
 from sparring.modalities import modality
 from sparring.modalities.image import from_uint8
 
@@ -33,6 +35,7 @@ def make_dealer(
     workers: int = 0,
     flip: bool = False,
     balance: bool = False,
+    asks: bool = False,
 ) -> Dealer:
     """Deal ``data`` on ``device``.
 
@@ -43,9 +46,12 @@ def make_dealer(
         workers: reading processes when the set is streamed; 0 reads when asked.
         flip: mirror each picture left to right in half of its showings.
         balance: show each class equally often.
+        asks: deal rows of a table with a condition that they meet.
 
     The dealer of a streamed set has ``close()``, which ends its workers; so does the end of the process.
     """
+    if asks and data.spec.columns:
+        return TableDealer(data, seed, device)
     order = Order(len(data), seed)
     if balance:
         if data.labels is None:
@@ -53,15 +59,21 @@ def make_dealer(
         order = BalancedOrder(data.labels, seed)
     dealer: Dealer
     if data.pixels is not None:
-        decode = modality(data.spec.modality).decode
+        decode = partial(modality(data.spec.modality).decode, spec=data.spec)
         dealer = MemoryDealer(data.pixels, data.labels, order, device, decode)
-        if data.given is not None:
-            others = order if data.spec.paired else Order(len(data.given), seed_of(seed, "given"))
-            dealer = GivingDealer(dealer, MemoryDealer(data.given, None, others, device, decode))
     elif data.reader is not None:
         dealer = StreamDealer(data.reader, data.labels, order, stride=stride, device=device, workers=workers)
     else:
         raise ValueError("a DataSet has pixels or a reader")
+    if data.given_count:
+        others = order if data.spec.paired else Order(data.given_count, seed_of(seed, "given"))
+        given: Dealer
+        if data.given is not None:
+            given = MemoryDealer(data.given, None, others, device, modality(data.spec.modality).decode)
+        else:
+            assert data.given_reader is not None
+            given = StreamDealer(data.given_reader, None, others, stride=stride, device=device, workers=workers)
+        dealer = GivingDealer(dealer, given)
     return FlippingDealer(dealer, order) if flip else dealer
 
 

@@ -10,7 +10,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
-from sparring.data.geometry import Geometry, Size, fit
+from sparring.data.geometry import Geometry, Size, fit, half
 from sparring.data.pixels import fewest, to_channels
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # an allow-list: Pillow reads many more, less hardened
@@ -101,7 +101,7 @@ def decode(data: bytes, geometry: Geometry) -> Decoded:
                 policies.append("of pictures with several frames or pages the first is taken")
             if opened.tile and "16" in str(opened.tile[0][3]) and not opened.mode.startswith("I"):
                 policies.append("of 16-bit colour the upper 8 bits are taken")
-            if opened.format == "JPEG":
+            if opened.format == "JPEG" and geometry.part == "whole" and not geometry.nearest:
                 # The decoder itself can shrink by 2, 4 or 8: keep twice what is needed for the resampling after it.
                 least = 2 * max(geometry.size)
                 if min(opened.size) > 2 * least:
@@ -113,7 +113,7 @@ def decode(data: bytes, geometry: Geometry) -> Decoded:
         raise
     except Exception as error:
         raise BadPictureError(reason(error)) from None
-    image = fit(_plain(image, policies), geometry)
+    image = fit(_plain(half(image, geometry.part), policies), geometry)
     pixels = np.asarray(image)
     return Decoded(fewest(pixels[..., None] if pixels.ndim == 2 else pixels), tuple(policies))
 

@@ -2,17 +2,24 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sparring.core.config import Data
 from sparring.core.errors import SparringError
 from sparring.data.dataset import DataSet
+from sparring.data.geometry import show
 from sparring.data.labels import labels_warning
 from sparring.data.mixtures import is_mixture, open_mixture
-from sparring.data.opening import DEFAULT, Opened, check, finish, read_through
+from sparring.data.opened import Opened, check, finish
+from sparring.data.opening import DEFAULT, read_through
 from sparring.data.parallel import Progress
 from sparring.data.pixels import describe
+from sparring.data.sources import locate
 from sparring.data.survey import Record
+from sparring.data.table import is_table, open_table
+from sparring.data.two_sides import Sides, check_sides, finish_sides, read_sides
+
+MOST_NAMED = 8
 
 
 @dataclass(frozen=True)
@@ -32,12 +39,14 @@ class Report:
         constant: pictures that are nearly one plain colour.
         shape: ``(channels, height, width)`` that would be trained on; empty when nothing can be.
         why: why that size, and why those channels.
+        pairs: how pictures belong together, where some are made from others.
         in_memory: whether it would be kept in memory.
         fingerprint: of the data set, empty when it cannot be trained on.
         notes: what was decided about the data.
         warnings: what a person should look at.
         refused: why training is refused; empty when it is not.
         would: what would be trained, filled in by the tool that knows families.
+        columns: of a table, the name of each and what it is.
         data: the data set itself, where it can be trained on.
     """
 
@@ -60,7 +69,9 @@ class Report:
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
     refused: str = ""
+    pairs: tuple[str, ...] = ()
     would: tuple[str, ...] = ()
+    columns: tuple[tuple[str, str], ...] = ()
     data: DataSet | None = None
 
 
@@ -71,13 +82,49 @@ def examine(source: str, settings: Data = DEFAULT, progress: Progress | None = N
     """
     if is_mixture(source):
         return _report_points(source, open_mixture(source, settings))
-    opened = read_through(source, settings, progress, remember=False)
+    if is_table(source):
+        return _report_table(source, open_table(source, settings, progress))
+    found = locate(source, settings, progress)
+    if found.pairing is not None:
+        return _report_sides(source, read_sides(found, settings, progress, remember=False), settings)
+    opened = read_through(found, settings, progress, remember=False)
     refused = ""
     try:
         check(opened, source, settings)
     except SparringError as error:
         refused = str(error)
-    return _report(source, opened, settings, refused)
+    good = any(not record.problem for record in opened.records)
+    return _report(source, opened, finish(opened, settings) if good else None, refused)
+
+
+def _report_sides(source: str, sides: Sides, settings: Data) -> Report:
+    data, refused = None, ""
+    try:
+        check_sides(sides, source, settings)
+        data = finish_sides(sides, settings)
+    except SparringError as error:
+        refused = str(error)
+    report = _report(source, sides.made, data, refused)
+    given, pairing = sides.given.scan, sides.pairing
+    lines = [pairing.why]
+    if pairing.alone:
+        lines.append(f"without a partner ({len(pairing.alone):,}): {', '.join(pairing.alone[:MOST_NAMED])}")
+    usable = given.count - len(given.bad)
+    sizes = ", ".join(f"{show(size)} ({count:,})" for size, count in given.sizes[:MOST_NAMED])
+    lines.append(f"what is given: {usable:,} of {given.count:,} can be read, {sizes or 'no size'} (height x width)")
+    if data is not None:
+        lines.append(
+            f"{' x '.join(map(str, data.spec.given))} is given, {' x '.join(map(str, data.spec.shape))} is made"
+        )
+    theirs = () if pairing.paired else tuple(given.bad.items())
+    notes = tuple(note for note in report.notes if note != pairing.why)
+    return replace(report, pairs=tuple(lines), notes=notes, corrupt=(*report.corrupt, *theirs))
+
+
+def _report_table(source: str, data: DataSet) -> Report:
+    columns = tuple((column.name, column.label) for column in data.spec.columns)
+    count = len(data) + (len(data.held_out) if data.held_out else 0)
+    return replace(_report_points(source, data), count=count, usable=count, columns=columns)
 
 
 def _report_points(source: str, data: DataSet) -> Report:
@@ -104,10 +151,9 @@ def _report_points(source: str, data: DataSet) -> Report:
     )
 
 
-def _report(source: str, opened: Opened, settings: Data, refused: str) -> Report:
+def _report(source: str, opened: Opened, data: DataSet | None, refused: str) -> Report:
     scan, layout = opened.scan, opened.source.layout
     good = [record for record in opened.records if not record.problem]
-    data = finish(opened, settings) if good else None
     duplicates = _duplicates(good)
     constant = tuple(record.name for record in good if record.constant)
     warnings = list(_warnings(duplicates, constant, len(good)))

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median_low
+from typing import Literal
 
 from PIL import Image
 
@@ -13,6 +14,7 @@ from sparring.core.errors import SparringError
 
 LEAST, MOST, AUTO_MOST = 8, 4096, 256
 Size = tuple[int, int]  # height, width
+Part = Literal["whole", "left", "right"]
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,15 @@ class Geometry:
         fit: ``crop`` covers the size and cuts the middle out, ``pad`` fits inside with a black (or transparent) border,
             ``stretch`` changes the aspect.
         reason: why this size, for people.
+        part: what of each file is the picture: the whole of it, or one half of two side by side.
+        nearest: whether pixels are taken as they are when a picture is resized, as label maps ask for.
     """
 
     size: Size
     fit: str
     reason: str
+    part: Part = "whole"
+    nearest: bool = False
 
 
 def choose(sizes: Mapping[Size, int], settings: Data) -> Geometry:
@@ -90,27 +96,38 @@ def fit(image: Image.Image, geometry: Geometry) -> Image.Image:
         return image
     if geometry.fit == "stretch":
         shrinks = width * height < image.width * image.height
-        return image.resize((width, height), _filter(shrinks))
+        return image.resize((width, height), _filter(shrinks, geometry))
     across, down = width / image.width, height / image.height
     scale = max(across, down) if geometry.fit == "crop" else min(across, down)
     if geometry.fit == "crop":
-        return _crop(image, width, height, scale)
+        return _crop(image, width, height, scale, geometry)
     inner = (max(1, min(width, round(image.width * scale))), max(1, min(height, round(image.height * scale))))
-    small = image if inner == image.size else image.resize(inner, _filter(scale < 1))
+    small = image if inner == image.size else image.resize(inner, _filter(scale < 1, geometry))
     sheet = Image.new(image.mode, (width, height))  # black, and transparent where there is an alpha channel
     sheet.paste(small, ((width - inner[0]) // 2, (height - inner[1]) // 2))
     return sheet
 
 
-def _crop(image: Image.Image, width: int, height: int, scale: float) -> Image.Image:
+def half(image: Image.Image, part: Part) -> Image.Image:
+    """One half of two pictures side by side; of an odd width the middle column belongs to neither."""
+    if part == "whole":
+        return image
+    width = image.width // 2
+    left = 0 if part == "left" else image.width - width
+    return image.crop((left, 0, left + width, image.height))
+
+
+def _crop(image: Image.Image, width: int, height: int, scale: float, geometry: Geometry) -> Image.Image:
     if scale == 1:  # whole pixels, so nothing is blurred
         left, top = (image.width - width) // 2, (image.height - height) // 2
         return image.crop((left, top, left + width, top + height))
     wide, high = min(image.width, width / scale), min(image.height, height / scale)
     left_edge, top_edge = (image.width - wide) / 2, (image.height - high) / 2
     box = (left_edge, top_edge, left_edge + wide, top_edge + high)
-    return image.resize((width, height), _filter(scale < 1), box=box)
+    return image.resize((width, height), _filter(scale < 1, geometry), box=box)
 
 
-def _filter(shrinks: bool) -> Image.Resampling:
+def _filter(shrinks: bool, geometry: Geometry) -> Image.Resampling:
+    if geometry.nearest:
+        return Image.Resampling.NEAREST
     return Image.Resampling.LANCZOS if shrinks else Image.Resampling.BICUBIC

@@ -1,6 +1,7 @@
 """Data that training never sees: a share of the set chosen by content, or the test part that came with it."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from sparring.data.files import FolderFiles
 from sparring.data.layout import SPLITS
 from sparring.data.opening import arrays_as_data, open_data
 from sparring.data.parallel import Progress
+from sparring.data.two_sides import open_test_sides
 
 CHUNK = 1024
 
@@ -29,24 +31,41 @@ def hold_out(data: DataSet, share: float, progress: Progress | None = None) -> D
     Raises:
         SparringError: when either side would have fewer than two samples.
     """
-    chances = []
-    for start in range(0, len(data), CHUNK):
-        pixels, _ = data.get(range(start, min(start + CHUNK, len(data))))
-        chances += [_chance(picture) for picture in pixels.numpy()]
-        if progress and not data.in_memory:
-            progress("split", len(chances), len(data))
-    apart = np.array(chances) < share
+    apart = _apart(lambda places: data.get(places)[0], len(data), share, None if data.in_memory else progress)
     if min(apart.sum(), (~apart).sum()) < 2:
         raise SparringError(
             f"--data.held-out {share} leaves {(~apart).sum():,} samples to train on and {apart.sum():,} held out of "
             f"{len(data):,}; each side needs two or more"
         )
-    kept, held_out = data.subset(np.flatnonzero(~apart)), data.subset(np.flatnonzero(apart))
+    of_given: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
+    if data.given_count and not data.spec.paired:
+        others = _apart(data.get_given, data.given_count, share, None if data.in_memory else progress)
+        if min(others.sum(), (~others).sum()) < 2:
+            raise SparringError(
+                f"--data.held-out {share} leaves {(~others).sum():,} pictures to begin with and {others.sum():,} held "
+                f"out of {data.given_count:,}; each side needs two or more"
+            )
+        of_given = np.flatnonzero(~others), np.flatnonzero(others)
+    kept, held_out = data.subset(np.flatnonzero(~apart), of_given[0]), data.subset(np.flatnonzero(apart), of_given[1])
     note = (
         f"{len(held_out):,} of {len(data):,} samples ({len(held_out) / len(data):.1%}) are held out for evaluation: "
         "training never sees them"
     )
     return replace(kept, notes=(*data.notes, note), held_out=held_out)
+
+
+def _apart(
+    read: Callable[[range], torch.Tensor | None], count: int, share: float, progress: Progress | None
+) -> np.ndarray:
+    """Which of ``count`` samples lie below the threshold, bool ``(count,)``."""
+    chances: list[float] = []
+    for start in range(0, count, CHUNK):
+        pixels = read(range(start, min(start + CHUNK, count)))
+        assert pixels is not None
+        chances += [_chance(picture) for picture in pixels.numpy()]
+        if progress:
+            progress("split", len(chances), count)
+    return np.array(chances) < share
 
 
 def _chance(picture: np.ndarray) -> float:
@@ -59,15 +78,18 @@ def open_test(source: str, settings: Data, spec: DataSpec, progress: Progress | 
     """The test part that came with ``source``, brought to ``spec``; None where there is none, as beside mixtures.
 
     That is ``t10k-*`` beside MNIST's training files, ``test/`` beside ``train/`` in a folder of pictures (else ``val/``
-    or ``validation/``), and the published test files of the built-in sets.
+    or ``validation/``), and the published test files of the built-in sets. Of pictures made from pictures it is the
+    same part of both sides, ``testA/ testB/`` for example, in a zip too.
 
     Raises:
         SparringError: when it has classes that ``spec`` does not know, or cannot be read.
     """
     if spec.modality != "image":
         return None
+    if spec.given:
+        return open_test_sides(source, settings, spec, progress)
     channels, height, width = spec.shape
-    alike = replace(settings, size=f"{height}x{width}", channels=str(channels), held_out=0.0)  # type: ignore[arg-type]
+    alike = replace(settings, size=f"{height}x{width}", pairs="none", channels=str(channels), held_out=0.0)  # type: ignore[arg-type]
     if source in TESTS and not Path(source).exists():
         return with_classes(arrays_as_data(f"{source}-test", read_builtin_test(source, progress), alike), spec)
     part = _test_part(Path(source).expanduser())

@@ -14,7 +14,8 @@ from sparring.data.decode import SUFFIXES, BadPictureError, is_picture
 from sparring.data.files import Files
 from sparring.data.labels import numbered
 
-SPLITS = frozenset(("train", "test", "val", "valid", "validation"))
+TESTS = ("test", "val", "valid", "validation")  # the first that there is
+SPLITS = frozenset(("train", *TESTS))
 CSV, JSON = "labels.csv", "dataset.json"
 
 
@@ -39,22 +40,22 @@ class Layout:
     others: tuple[str, ...] = field(default=(), repr=False)
 
 
-def arrange(files: Files, use_labels: bool = True) -> Layout:
+def arrange(files: Files, use_labels: bool = True, wanted: Sequence[str] = ("train",)) -> Layout:
     """Find the pictures and their classes.
 
     Classes come from ``labels.csv``, else ``dataset.json``, else the first level of sub-folders. Folders that wrap
-    everything are looked through, and of ``train/ test/ val/`` the training part is taken.
+    everything are looked through, and of ``train/ test/ val/`` the first ``wanted`` is taken.
 
     Raises `SparringError` when there is no picture, or a list of labels does not fit.
     """
-    pictures = [index for index in range(len(files.names)) if _is_picture(files, index)]
+    pictures = pictures_among(files)
     chosen = set(pictures)
     others = tuple(name for index, name in enumerate(files.names) if index not in chosen)
     if not pictures:
         raise SparringError(_nothing(files, others))
     notes: list[str] = []
     lists = {name: index for index, name in enumerate(files.names) if PurePosixPath(name).name in (CSV, JSON)}
-    root, pictures = _descend(files.names, pictures, lists if use_labels else {}, notes)
+    root, pictures = _descend(files.names, pictures, lists if use_labels else {}, notes, wanted)
     if use_labels:
         for name, parse in ((CSV, _parse_csv), (JSON, _parse_json)):
             if root + name in lists:
@@ -63,6 +64,11 @@ def arrange(files: Files, use_labels: bool = True) -> Layout:
     return Layout(
         tuple(pictures), tuple(files.names[index] for index in pictures), labels, classes, tuple(notes), others
     )
+
+
+def pictures_among(files: Files) -> list[int]:
+    """The numbers of the files that are pictures."""
+    return [index for index in range(len(files.names)) if _is_picture(files, index)]
 
 
 def _is_picture(files: Files, index: int) -> bool:
@@ -83,9 +89,9 @@ def _nothing(files: Files, others: Sequence[str]) -> str:
 
 
 def _descend(
-    names: Sequence[str], pictures: list[int], lists: dict[str, int], notes: list[str]
+    names: Sequence[str], pictures: list[int], lists: dict[str, int], notes: list[str], wanted: Sequence[str]
 ) -> tuple[str, list[int]]:
-    """Look through folders that wrap everything, and take the training part."""
+    """Look through folders that wrap everything, and take the part that is wanted."""
     root = ""
     while root + CSV not in lists and root + JSON not in lists:
         tops = {names[index][len(root) :].partition("/")[0] for index in pictures}
@@ -94,14 +100,15 @@ def _descend(
         if len(tops) == 1:
             root += f"{tops.pop()}/"
         elif {top.lower() for top in tops} <= SPLITS and any(top.lower() == "train" for top in tops):
-            train = next(top for top in sorted(tops) if top.lower() == "train")
-            kept = [index for index in pictures if names[index].startswith(f"{root}{train}/")]
-            rest = ", ".join(sorted(tops - {train}))
+            by_name = {top.lower(): top for top in sorted(tops)}
+            part = next((by_name[name] for name in wanted if name in by_name), by_name["train"])
+            kept = [index for index in pictures if names[index].startswith(f"{root}{part}/")]
+            rest = ", ".join(sorted(tops - {part}))
             notes.append(
-                f"only the {len(kept):,} pictures of {root}{train}/ are used; "
+                f"only the {len(kept):,} pictures of {root}{part}/ are used; "
                 f"{rest} ({len(pictures) - len(kept):,} pictures) is left out"
             )
-            root, pictures = f"{root}{train}/", kept
+            root, pictures = f"{root}{part}/", kept
         else:
             break
     return root, pictures

@@ -19,7 +19,7 @@ from sparring.core.spec import DataSpec
 from sparring.data.dataset import DataSet
 
 COUNT = 100_000
-OF_PICTURES = ("size", "fit", "channels", "flip")
+OF_PICTURES = ("size", "fit", "channels", "pairs", "palette", "flip")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What a person means by a source: a built-in name, a folder, a zip, an array file, a parquet."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,22 +12,25 @@ from sparring.data.builtin import FILES, read_builtin
 from sparring.data.decode import SUFFIXES
 from sparring.data.files import Files, FolderFiles, ParquetFiles, ZipFiles
 from sparring.data.labels import numbered
-from sparring.data.layout import Layout, arrange
+from sparring.data.layout import Layout, arrange, pictures_among
 from sparring.data.mixtures import MIXTURES
+from sparring.data.pairs import Pairing, side_by_side, two_folders
 from sparring.data.parallel import Progress
 
 PICKLED = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".p")
+PACKED = (".gz", ".zip", ".npz", ".npy", ".parquet", ".tar", ".csv", ".tsv", ".tab", ".txt")
 READS = "a folder or .zip of pictures, .npz, .npy, idx, .parquet"
 
 
 @dataclass(frozen=True)
 class Source:
-    """A source, found: files to decode with their layout, or arrays that are decoded."""
+    """A source, found: files to decode with their layout, or arrays that are decoded; what pictures are made from."""
 
     name: str
     files: Files | None = None
     layout: Layout | None = None
     arrays: Arrays | None = None
+    pairing: Pairing | None = None
 
 
 def locate(source: str, settings: Data, progress: Progress | None = None) -> Source:
@@ -43,15 +46,37 @@ def locate(source: str, settings: Data, progress: Progress | None = None) -> Sou
             close = did_you_mean(source, [*FILES, *MIXTURES]) if not re.search(r"[/\\.]", source) else ""
             raise SparringError(f"there is no file or folder '{source}', nor a built-in set of that name{close}")
         found = _folder(path, settings) if path.is_dir() else _file(path, settings)
+    if settings.pairs not in ("auto", "none") and found.pairing is None:
+        raise SparringError(f"data.pairs {settings.pairs} is for folders and zips of pictures; {source} is none")
+    if settings.palette and found.pairing is None:
+        raise SparringError(f"data.palette is for label maps that pictures are made from, and {source} has no pairs")
     if settings.labels == "none" and found.arrays:
         return replace(found, arrays=replace(found.arrays, labels=None, classes=()))
     return found
 
 
+def of_files(name: str, files: Files, settings: Data, wanted: Sequence[str] = ("train",)) -> Source:
+    """Pictures among files, and what they are made from; of a set in parts the first that is ``wanted``.
+
+    Raises `SparringError` where a person says that there are pairs, and there are none.
+    """
+    found = two_folders(files, pictures_among(files), settings.pairs, wanted)
+    if found is not None:
+        return Source(name, files, found[0], pairing=found[1])
+    layout = arrange(files, settings.labels != "none", wanted)
+    pairing = side_by_side(files, layout, settings.pairs)
+    if pairing is None and settings.pairs not in ("auto", "none"):
+        raise SparringError(
+            f"{files.where} is not two folders of pictures, as --data.pairs {settings.pairs} asks for; it needs two "
+            "folders and no picture outside of them"
+        )
+    return Source(name, files, layout, pairing=pairing)
+
+
 def short_name(path: Path) -> str:
     """A name for run folders: ``cats64_2500`` of ``/data/cats64_2500.zip``."""
     name = path.resolve().name
-    while Path(name).suffix.lower() in (".gz", ".zip", ".npz", ".npy", ".parquet", ".tar") and Path(name).stem:
+    while Path(name).suffix.lower() in PACKED and Path(name).stem:
         name = Path(name).stem
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "data"
 
@@ -70,7 +95,7 @@ def _folder(path: Path, settings: Data) -> Source:
     if ".parquet" in suffixes and not suffixes & SUFFIXES:
         return _parquet(path, settings)
     try:
-        return Source(name, files=files, layout=arrange(files, settings.labels != "none"))
+        return of_files(name, files, settings)
     except SparringError as error:
         inside = [file for file in files.names if Path(file).suffix.lower() in (".zip", ".npz", ".npy")]
         if inside and "no pictures" in str(error):
@@ -86,8 +111,7 @@ def _file(path: Path, settings: Data) -> Source:
             f"save the pictures as {READS}"
         )
     if suffix == ".zip":
-        files = ZipFiles(path)
-        return Source(name, files=files, layout=arrange(files, settings.labels != "none"))
+        return of_files(name, ZipFiles(path), settings)
     if suffix == ".parquet":
         return _parquet(path, settings)
     readers: dict[str, Callable[[Path], Arrays]] = {".npz": read_npz, ".npy": read_npy}

@@ -36,7 +36,7 @@ class Finding:
     """A verdict: what is wrong, since when, what shows it, what to do.
 
     Attributes:
-        name: of the rule, such as ``collapse``.
+        name, title: of the rule, such as ``collapse`` and "Mode collapse".
         severity: ``good``, ``warn`` or ``critical``.
         reading, value, threshold, evidence, against: as in the newest `Sign`.
         since, nimg: images shown when the first sign of it was seen, and now.
@@ -45,6 +45,7 @@ class Finding:
     """
 
     name: str
+    title: str
     severity: Level
     reading: str
     value: float
@@ -66,7 +67,12 @@ class Rule(ABC):
     name: ClassVar[str]
     title: ClassVar[str]  # "Mode collapse", for headings
     remedy: ClassVar[str]
+    # Good news: its sign has the level ``good``, is told as soon as it is seen, and None means that it is not so.
+    hoped_for: ClassVar[bool] = False
 
     @abstractmethod
     def look(self, history: History) -> Sign | None:
-        """What the newest tick shows; None where the readings that it takes are not there, or too early to say."""
+        """What the newest tick shows: a sign of level ``good`` where all is well.
+
+        None where nothing can be said: the newest tick lacks the readings that it takes, or it is too early.
+        """

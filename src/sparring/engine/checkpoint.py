@@ -104,6 +104,23 @@ def read(folder: Path) -> tuple[Tensors, dict[str, Any]]:
         raise Damaged(str(error)) from None
 
 
+def positions(root: Path) -> list[int]:
+    """Images shown at each state, newest first."""
+    return [int(folder.name) for folder in _states(root)]
+
+
+def drop_after(root: Path, nimg: int, salt: int) -> None:
+    """Drop the states beyond ``nimg`` of a future that was given up: those with a lower salt than the run has now."""
+    for folder in _states(root):
+        if int(folder.name) > nimg:
+            try:
+                given_up = int(json.loads((folder / "position.json").read_text(encoding="utf-8"))["salt"]) < salt
+            except (OSError, ValueError, KeyError, TypeError):
+                continue  # damaged; `load_newest` says so
+            if given_up:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
 def clear_leftovers(root: Path) -> None:
     """Remove temporaries that a killed process left. Call it only while holding the run folder's lock."""
     for leftover in root.glob(".*.tmp"):

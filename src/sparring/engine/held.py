@@ -91,8 +91,9 @@ def layers_in_order(game: Game, player: str, train: Train) -> list[str]:
     size = train.batch // train.microbatches
     real = torch.empty(size, *game.spec.shape, device="meta", requires_grad=True)
     labels = torch.zeros(size, dtype=torch.int64, device="meta") if game.spec.classes else None
+    given = torch.empty(size, *game.spec.given, device="meta") if game.spec.given else None
     for turn in [turn for turn in twin.turns(LATE) if player in turn.movers][:1]:
-        turn.loss(Batch(real, labels, LATE, Valueless(size)))
+        turn.loss(Batch(real, labels, LATE, Valueless(size), given=given))
     return list(seen)
 
 

@@ -17,6 +17,7 @@ from sparring.core.cluster import Cluster
 from sparring.core.config import Optim, Train
 from sparring.core.game import Game, Turn
 from sparring.core.observer import Controller, Probe
+from sparring.core.rewritten import set_reference
 from sparring.core.seeds import Noise, PositionNoise, seed_of
 from sparring.engine.augmentation import augment
 from sparring.engine.average import Average
@@ -80,12 +81,13 @@ class Engine:
         self.held = Held(game, train)
         adaptive = augment(game, train)
         self.game, self.dealer, self.train = game.to(self.device).train(), dealer, train
+        set_reference(game.modules(), train.reference)
         if train.microbatches % self.cluster.size:
             raise ValueError(f"{train.microbatches} microbatches do not spread over {self.cluster.size} processes")
         self.microbatches = train.microbatches // self.cluster.size  # of this process
         self.microbatch_size = train.batch // train.microbatches
         self.players = game.players()
-        self.optimisers = Optimisers(self.players, {**game.optimisers(), **(optim or {})})
+        self.optimisers = Optimisers(self.players, {**game.optimisers(), **(optim or {})}, train.reference)
         averaged = {name: self.players[name] for name in game.averaged()}
         self.average = Average(averaged, train.ema_kimg, train.ema_rampup)
         self.buffers = Buffers(game, self.microbatches, self.cluster)
@@ -100,7 +102,7 @@ class Engine:
     def step(self) -> None:
         """Play every turn that is due. Raises `NonFinite` when a gradient is not finite, unless the guard skips."""
         due = [turn for turn in self.game.turns(self.nimg) if self.steps % turn.every == 0]
-        shared = Shared(self.players, whole=self.microbatches == 1)
+        shared = Shared(self.players, whole=self.microbatches == 1 and not self.train.reference)
         dealt: dict[int, Deal] = {}
         skipped = self.skipped
         for place, turn in enumerate(due):
@@ -129,6 +131,7 @@ class Engine:
                 batch = self._batch(move, index)
                 with self.buffers.microbatch(), autocast(self.train.precision, self.device):
                     outcome = turn.loss(batch)
+                self._keep_fake_gradient(outcome)
                 (outcome.loss / self.microbatches).backward()
                 self._tell(turn, batch, outcome)
                 measured = [
@@ -196,10 +199,17 @@ class Engine:
     def _freeze_all_but(self, movers: Sequence[str]) -> None:
         """Only movers record graphs for their weights, held layers aside: less work, and no stray gradients."""
         for name, player in self.players.items():
-            player.requires_grad_(name in movers)
+            player.requires_grad_(name in movers or self.train.reference)
         self.held.hold()
 
     # ------------------------------------------------------------------ who watches
+
+    def _keep_fake_gradient(self, outcome: Outcome) -> None:
+        """Let the backward pass leave the gradient at the fakes, where a probe reads it and a graph leads to them."""
+        if any(probe.needs_fake_gradient for probe in self.probes):
+            fake = outcome.fake
+            if fake is not None and fake.requires_grad:
+                fake.retain_grad()
 
     def _tell(self, turn: Turn, batch: Batch, outcome: Outcome) -> None:
         self.tally.see(turn, outcome)
@@ -233,6 +243,9 @@ class Engine:
             "average": dict(self.average.shadow),
             "optimisers": self.optimisers.state(),
         }
+        watched = {f"{type(p).__name__}.{key}": value for p in self.probes for key, value in p.state().items()}
+        if watched:
+            tensors["probes"] = watched
         position = {"nimg": self.nimg, "steps": self.steps, "salt": self.salt, "skipped": self.skipped}
         return tensors, position
 
@@ -241,6 +254,10 @@ class Engine:
         self.game.load_state_dict(tensors["game"])
         self.average.load(tensors["average"])
         self.optimisers.load(tensors["optimisers"])
+        watched = tensors.get("probes", {})
+        for probe in self.probes:
+            own = f"{type(probe).__name__}."
+            probe.load({key.removeprefix(own): value for key, value in watched.items() if key.startswith(own)})
         self.nimg, self.steps = int(position["nimg"]), int(position["steps"])
         self.salt, self.skipped = int(position["salt"]), int(position["skipped"])
 

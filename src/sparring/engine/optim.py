@@ -29,13 +29,19 @@ def betas(optim: Optim, nimg: int) -> tuple[float, float]:
     return first, burn_in(second, optim.end_beta2 or second, nimg, optim.burn_in_kimg)
 
 
-def build(optim: Optim, player: nn.Module) -> torch.optim.Optimizer:
-    """The optimiser of one player, fused where the device has it."""
+def build(optim: Optim, player: nn.Module, reference: bool = False) -> torch.optim.Optimizer:
+    """The optimiser of one player, fused where the device has it; with ``reference``, a loop over parameters."""
     parameters = list(player.parameters())
-    fused = all(p.device.type in ("cpu", "cuda") for p in parameters)
+    fused = not reference and all(p.device.type in ("cpu", "cuda") for p in parameters)
+    foreach = False if reference else None  # None lets torch choose
     if optim.name == "sgd":
         return torch.optim.SGD(
-            parameters, lr=optim.lr, momentum=optim.momentum, weight_decay=optim.weight_decay, fused=fused
+            parameters,
+            lr=optim.lr,
+            momentum=optim.momentum,
+            weight_decay=optim.weight_decay,
+            foreach=foreach,
+            fused=fused,
         )
     rates = betas(optim, 0)
     if optim.name == "rmsprop":  # has no fused kernel
@@ -46,18 +52,25 @@ def build(optim: Optim, player: nn.Module) -> torch.optim.Optimizer:
             eps=optim.eps,
             momentum=optim.momentum,
             weight_decay=optim.weight_decay,
+            foreach=foreach,
         )
     return torch.optim.Adam(
-        parameters, lr=optim.lr, betas=rates, eps=optim.eps, weight_decay=optim.weight_decay, fused=fused
+        parameters,
+        lr=optim.lr,
+        betas=rates,
+        eps=optim.eps,
+        weight_decay=optim.weight_decay,
+        foreach=foreach,
+        fused=fused,
     )
 
 
 class Optimisers:
     """All players' optimisers, saved by parameter name."""
 
-    def __init__(self, players: Mapping[str, nn.Module], settings: Mapping[str, Optim]):
+    def __init__(self, players: Mapping[str, nn.Module], settings: Mapping[str, Optim], reference: bool = False):
         self.players, self.settings = dict(players), dict(settings)
-        self.of = {name: build(self.settings[name], player) for name, player in self.players.items()}
+        self.of = {name: build(self.settings[name], player, reference) for name, player in self.players.items()}
 
     def schedule(self, movers: tuple[str, ...], nimg: int, total_nimg: int) -> None:
         """Set the movers' learning rates, and Adam's decay rates, for this position."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -20,11 +20,24 @@ from sparring.engine import checkpoint
 from sparring.engine.guard import NonFinite
 from sparring.engine.loop import Engine
 
-Ending = Literal["finished", "stopped"]
+Ending = Literal["finished", "stopped", "taken back"]
 Draw = Callable[[Engine], Path]  # draws the fixed-seed samples, returns where the picture lies
 Publish = Callable[[Engine], None]  # writes the model for use after training
 Conclude = Callable[[Engine], None]  # judges a finished run while everybody still watches
 Evaluate = Callable[[Engine], bool]  # measures the samples; True: nothing was gained for so long that it is enough
+
+
+class Referee(Protocol):
+    """Looks at samples now and then, and says what the readings mean."""
+
+    def watch(self, engine: Engine) -> None:
+        """Called before each tick of the schedule, and before the last."""
+
+    def judge(self, tick: Tick) -> bool:
+        """Called after each tick. True: the run is to be taken back, and goes on with something changed."""
+
+    def failed(self, failure: NonFinite) -> bool:
+        """Called when a gradient was not finite. True as above; False leaves it to the guard."""
 
 
 class Training:
@@ -40,15 +53,18 @@ class Training:
         conclude: Conclude,
         evaluate: Evaluate | None = None,
         eval_kimg: float = 0.0,
+        referee: Referee | None = None,
     ):
         self.engine, self.folder, self.watcher = engine, folder, watcher
         self.draw, self.publish, self.conclude, self.evaluate = draw, publish, conclude, evaluate
+        self.referee = referee
         train = engine.train
         self.tick_nimg = max(1, round(1000 * (train.tick_kimg or train.kimg / 100)))
         self.picture_nimg = max(1, round(1000 * (train.picture_kimg or train.kimg / 20)))
         self.save_nimg = max(1, round(1000 * (train.save_kimg or train.kimg / 10)))
         self.eval_nimg = round(1000 * eval_kimg)
         self.rollbacks = 0
+        self.taken_back = False  # the referee wants the run set back, and its settings changed
         self.enough = False  # evaluations gained nothing for as long as a person's patience lasts
 
     # ------------------------------------------------------------------ start, run, end
@@ -79,6 +95,7 @@ class Training:
 
     def run(self) -> Ending:
         """Train until the recipe's length, a signal, or enough evaluations without gain; the state is saved either way.
+        A run that is taken back ends without: its next state is one that it had before.
 
         Raises `NonFinite` when the guard stops the run, and `SparringError` when the last state could not be saved; the
         states before stand.
@@ -92,17 +109,27 @@ class Training:
                     self._picture()
                     if engine.train.guard == "rollback":
                         self.save()  # something to return to from the first step on
-                while engine.nimg < total and not self.enough and not engine.cluster.any(stop.is_set(), engine.device):
+                while (
+                    engine.nimg < total
+                    and not (self.enough or self.taken_back)
+                    and not engine.cluster.any(stop.is_set(), engine.device)
+                ):
                     before = engine.nimg
                     try:
                         engine.step()
                     except NonFinite as failure:
-                        self._roll_back(failure)
+                        self.taken_back = self.referee is not None and self.referee.failed(failure)
+                        if not self.taken_back:
+                            self._roll_back(failure)
                         continue
                     self._after_step(before)
                 finished = engine.nimg >= total or self.enough
-                if engine.nimg > self.mark[1]:
+                if engine.nimg > self.mark[1] and not self.taken_back:
+                    if finished:
+                        self._watch()
                     self._tick()
+                if self.taken_back:
+                    return "taken back"
                 trouble = self.save()
                 if trouble:
                     raise SparringError(
@@ -114,7 +141,8 @@ class Training:
                     self.conclude(engine)
                 return "finished" if finished else "stopped"
             finally:
-                self.watcher.finish()
+                if not self.taken_back:
+                    self.watcher.finish()
 
     def _after_step(self, before: int) -> None:
         def due(every: int) -> bool:
@@ -127,7 +155,10 @@ class Training:
         if last or self.enough:
             return  # the end has its own tick, picture and save
         if due(self.tick_nimg):
+            self._watch()
             self._tick()
+        if self.taken_back:
+            return
         if due(self.picture_nimg):
             self._picture()
         if due(self.save_nimg) or self._overdue():
@@ -147,6 +178,11 @@ class Training:
         """Tell the watchers, with the position."""
         self.watcher.event(kind, message, nimg=self.engine.nimg)
 
+    def _watch(self) -> None:
+        """Not where a signal cut the run: what is looked at must not depend on where that was."""
+        if self.referee is not None:
+            self.referee.watch(self.engine)
+
     def _tick(self) -> None:
         now = time.monotonic()
         seconds = now - self.mark[0]
@@ -158,16 +194,17 @@ class Training:
             self.event(
                 "skipped", f"{len(stumbles)} turns since the last tick were skipped, the last because {stumbles[-1]}"
             )
-        self.watcher.tick(
-            Tick(
-                nimg=self.engine.nimg,
-                total_nimg=self.engine.train.nimg,
-                seconds=seconds,
-                images_per_second=(self.engine.nimg - self.mark[1]) / max(seconds, 1e-9),
-                memory_mb=memory_mb(self.engine.device),
-                terms=terms,
-            )
+        tick = Tick(
+            nimg=self.engine.nimg,
+            total_nimg=self.engine.train.nimg,
+            seconds=seconds,
+            images_per_second=(self.engine.nimg - self.mark[1]) / max(seconds, 1e-9),
+            memory_mb=memory_mb(self.engine.device),
+            terms=terms,
         )
+        self.watcher.tick(tick)
+        if self.referee is not None:
+            self.taken_back = self.referee.judge(tick)
         self.mark = (now, self.engine.nimg)
 
     def _picture(self) -> None:

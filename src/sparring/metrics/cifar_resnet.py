@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sparring.core.weights import WeightsFile, check_digest, fill, find, read_tensors
 from sparring.metrics.network import NetworkExtractor
 from sparring.metrics.resize import antialiased, imagenet_mean_std
-from sparring.metrics.weights import WeightsFile, check_digest, fill, find, read_tensors
 
 _ORIGIN = "github.com/akamaster/pytorch_resnet_cifar10, as safetensors"
 WEIGHTS = {

@@ -16,10 +16,10 @@ from torch.nn import functional as F
 
 from sparring.core.errors import SparringError
 from sparring.core.files import cache_folder, sha256, sha256_file, write_atomic, write_json
+from sparring.core.weights import fill, read_tensors
 from sparring.metrics.features import FitData
 from sparring.metrics.network import NetworkExtractor, exact
 from sparring.metrics.resize import shrink, shrunk, to_rgb
-from sparring.metrics.weights import fill, read_tensors
 
 NAME = "classifier"
 DIM = 64

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sparring.core.files import sha256, sha256_file
+from sparring.core.weights import WeightsFile, check_digest, fill, find, read_tensors
 from sparring.metrics.network import NetworkExtractor
 from sparring.metrics.resize import fid_input
-from sparring.metrics.weights import WeightsFile, check_digest, fill, find, read_tensors
 
 NAME = "inception-2015-12-05"
 WEIGHTS = WeightsFile(

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from sparring.core.errors import SparringError, did_you_mean
 from sparring.core.files import sha256, sha256_file
+from sparring.core.weights import WeightsFile, fill, find, read_tensors
 from sparring.metrics.lpips_trunks import KINDS, Kind, Trunk
 from sparring.metrics.squeezenet import load_squeezenet
-from sparring.metrics.weights import WeightsFile, fill, find, read_tensors
+from sparring.nn.squeezenet import less_mean_colour
 
 EPSILON = 1e-10
-BLUE_GREEN_RED = (104.0, 117.0, 123.0)  # the mean colour that SqueezeNet 1.0 was trained without, of 255
 # SHA-256 of the numbers of the authors' heads, whatever file they come in: float32, little-endian, lin0 first.
 HEADS = {
     "squeeze": "68f1b1752260e0335c6394983132e210e3ed5c2540e78d239be07671a77130e4",
@@ -158,8 +158,7 @@ class _CaffeTaps(nn.Module):
         self.network = network
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        colour = images.new_tensor(BLUE_GREEN_RED)[:, None, None]
-        taps: list[Tensor] = self.network.taps((images.flip(1) + 1) * 127.5 - colour)  # type: ignore[operator]
+        taps: list[Tensor] = self.network.taps(less_mean_colour((images + 1) * 127.5))  # type: ignore[operator]
         return taps
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from sparring.metrics.weights import WeightsFile
+from sparring.core.weights import WeightsFile
 
 MEAN, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # version 0.1; 0.0 did not scale its input
 

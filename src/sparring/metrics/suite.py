@@ -15,9 +15,10 @@ from torch import Tensor
 
 from sparring.core.errors import SparringError, did_you_mean
 from sparring.core.game import Game
+from sparring.core.spec import DataSpec
 from sparring.metrics.protocol import Better, Plain, Protocol, Score
 
-Need = Literal["features", "logits", "labels", "asked", "train", "held-out", "16 pixels", "game"]
+Need = Literal["features", "logits", "labels", "asked", "train", "held-out", "16 pixels", "game", "targets"]
 LEAST = 10  # samples below which no metric means anything
 
 WHY_NOT: dict[Need, str] = {
@@ -29,6 +30,7 @@ WHY_NOT: dict[Need, str] = {
     "16 pixels": "pictures of 16 pixels a side or more",
     "held-out": "real data that training never saw: --data.held-out when training, test files, or --data",
     "game": "a run, whose generator it walks through",
+    "targets": "a run that makes pictures from pictures, and pairs that say what each should be",
 }
 
 
@@ -42,6 +44,8 @@ class Sample:
         logits: float ``(n, classes)`` of that network where it has classes.
         labels: int64 ``(n,)``: of reals their class, of samples the class asked for; None without.
         game: the generator that they were drawn from, in evaluation mode; None of files and of reals.
+        targets: what each picture should be, as ``images``, where that is known.
+        scale: how many times larger they are than what they were made from.
     """
 
     images: Tensor
@@ -49,6 +53,8 @@ class Sample:
     logits: Tensor | None = None
     labels: Tensor | None = None
     game: Game | None = None
+    targets: Tensor | None = None
+    scale: int = 1
 
     def __len__(self) -> int:
         return len(self.images)
@@ -81,6 +87,7 @@ class Sides:
         held_out: whether training never saw ``reals``.
         own_classes: whether the feature network's classes are those of the labels.
         seed: of the metrics' own random choices.
+        spec: of all of them, where a metric cannot read samples without it, as those of tables cannot.
     """
 
     reals: Sample
@@ -90,6 +97,7 @@ class Sides:
     held_out: bool
     own_classes: bool = False
     seed: int = 0
+    spec: DataSpec | None = None
 
     @property
     def least(self) -> int:
@@ -120,6 +128,8 @@ class Sides:
                 found.add("asked")
         if fakes.game is not None:
             found.add("game")
+        if fakes.targets is not None:
+            found.add("targets")
         return found
 
 

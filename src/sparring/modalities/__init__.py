@@ -10,6 +10,8 @@ Every room has:
     array(samples)              samples in [-1, 1], to what an .npz holds
     grid(samples)               many samples as one picture
     write_files(parts, folder)  a file a sample, or one for all
+
+The last four also take ``spec``, the samples' `DataSpec`: a table cannot be read without its columns.
 """
 
 import importlib

@@ -9,6 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from sparring.core.spec import DataSpec
+
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 NAMES = {1: "grey", 2: "grey+alpha", 3: "RGB", 4: "RGBA"}
 SHOWN, MOST = 64, 1024
@@ -36,12 +38,12 @@ def from_uint8(pixels: Tensor) -> Tensor:
     return pixels.float().div_(127.5).sub_(1)
 
 
-def decode(kept: Tensor) -> Tensor:
+def decode(kept: Tensor, spec: DataSpec | None = None) -> Tensor:
     """Data sets keep uint8."""
     return from_uint8(kept)
 
 
-def array(images: Tensor) -> np.ndarray:
+def array(images: Tensor, spec: DataSpec | None = None) -> np.ndarray:
     """uint8 ``(n, h, w, c)``."""
     pixels: np.ndarray = to_uint8(images).movedim(1, -1).cpu().numpy()
     return pixels
@@ -53,7 +55,9 @@ def picture(image: Tensor) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels))
 
 
-def grid(images: Tensor, columns: int = 0, gap: int = 2, least_side: int = 512) -> Image.Image:
+def grid(
+    images: Tensor, columns: int = 0, gap: int = 2, least_side: int = 512, spec: DataSpec | None = None
+) -> Image.Image:
     """Samples ``(n, c, h, w)`` as one picture, enlarged by a whole factor so that its width is about ``least_side``."""
     n, channels, height, width = images.shape
     columns = columns or max(1, min(n, round(math.sqrt(n * height / width))))
@@ -69,7 +73,9 @@ def grid(images: Tensor, columns: int = 0, gap: int = 2, least_side: int = 512) 
     return sheet
 
 
-def write_files(parts: Iterable[tuple[Sequence[int], Tensor]], folder: Path) -> Iterator[int]:
+def write_files(
+    parts: Iterable[tuple[Sequence[int], Tensor]], folder: Path, spec: DataSpec | None = None
+) -> Iterator[int]:
     """A PNG for each seed, ``seed00000007.png``; yields how many each part had."""
     for seeds, images in parts:
         for seed, image in zip(seeds, images, strict=True):

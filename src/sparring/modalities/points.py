@@ -7,6 +7,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from sparring.core.spec import DataSpec
+
 SHOWN, MOST = 2048, 100_000
 ARRAY = "points"
 INK, FRAME = (31, 78, 121), (176, 176, 176)
@@ -23,18 +25,18 @@ def describe(shape: tuple[int, ...]) -> str:
     return f"{shape[0]}-D points"
 
 
-def decode(kept: Tensor) -> Tensor:
+def decode(kept: Tensor, spec: DataSpec | None = None) -> Tensor:
     """Data sets keep points as they are."""
     return kept.float()
 
 
-def array(points: Tensor) -> np.ndarray:
+def array(points: Tensor, spec: DataSpec | None = None) -> np.ndarray:
     """float32 ``(n, d)``."""
     values: np.ndarray = points.detach().float().cpu().numpy()
     return values
 
 
-def grid(points: Tensor, side: int = 512) -> Image.Image:
+def grid(points: Tensor, side: int = 512, spec: DataSpec | None = None) -> Image.Image:
     """Points ``(n, d)`` as dots on a white square from -1 to 1 both ways, the second coordinate upwards."""
     size, radius = side * FINER, 1.25 * FINER
     sheet = Image.new("RGB", (size, size), "white")
@@ -46,7 +48,9 @@ def grid(points: Tensor, side: int = 512) -> Image.Image:
     return sheet.resize((side, side), Image.Resampling.BOX)
 
 
-def write_files(parts: Iterable[tuple[Sequence[int], Tensor]], folder: Path) -> Iterator[int]:
+def write_files(
+    parts: Iterable[tuple[Sequence[int], Tensor]], folder: Path, spec: DataSpec | None = None
+) -> Iterator[int]:
     """One ``points.csv`` with a line ``seed,x1,x2`` for each seed; yields how many each part had.
 
     Nine digits keep a float32 exactly.

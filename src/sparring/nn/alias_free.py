@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, leaky_relu, pad
+from torch.nn.functional import leaky_relu, pad
 
 from sparring.core.precision import full_precision
+from sparring.core.rewritten import Rewritten
+from sparring.nn.convolution import convolve
 from sparring.nn.equalised import EqualisedLinear
 from sparring.nn.fir import filter_down, filter_up
 from sparring.nn.low_pass import low_pass, radial_low_pass
@@ -113,7 +115,7 @@ class FourierInput(nn.Module):
             return torch.einsum("oc,nchw->nohw", self.weight / math.sqrt(band.channels), waves)
 
 
-class AliasFreeLayer(nn.Module):
+class AliasFreeLayer(Rewritten, nn.Module):
     """Modulated convolution, then a leaky ReLU that adds no frequency beyond its band (sec. 3.1).
 
     Args:
@@ -127,7 +129,7 @@ class AliasFreeLayer(nn.Module):
 
     def __init__(self, before: Band, band: Band, w_dim: int, kernel: int, critical: bool, rgb: bool, radial: bool):
         super().__init__()
-        self.rgb = rgb
+        self.rgb, self.demodulate = rgb, not rgb
         self.affine = EqualisedLinear(w_dim, before.channels, bias=1.0)
         self.weight = nn.Parameter(torch.randn(band.channels, before.channels, kernel, kernel))
         self.scale = 1 / math.sqrt(before.channels * kernel**2)
@@ -161,19 +163,24 @@ class AliasFreeLayer(nn.Module):
         style = self.affine(w).to(self.weight.dtype)
         weight = self.weight * self.scale
         x = x * (style * self.magnitude.rsqrt())[:, :, None, None].to(x.dtype)
-        x = conv2d(x, weight, padding=weight.shape[-1] - 1)
+        edge = weight.shape[-1] - 1
+        x = convolve(x, weight, padding=(edge, edge), reference=self.reference)
         if self.rgb:
             return pad(x, (*self.frame, *self.frame)).to(self.bias.dtype) + self.bias[:, None, None]
         with full_precision(style):
-            demodulation = (style.square() @ weight.square().sum((2, 3)).T + 1e-8).rsqrt()
+            if self.reference:
+                energy = (weight * style[:, None, :, None, None]).square().sum((2, 3, 4))
+            else:
+                energy = style.square() @ weight.square().sum((2, 3)).T
+            demodulation = (energy + 1e-8).rsqrt()
         x = x * demodulation[:, :, None, None].to(x.dtype) + self.bias[:, None, None].to(x.dtype)
-        x = filter_up(x, self.up_kernel[:, None], (self.up, 1))
-        x = filter_up(x, self.up_kernel[None, :], (1, self.up))
+        x = filter_up(x, self.up_kernel[:, None], (self.up, 1), reference=self.reference)
+        x = filter_up(x, self.up_kernel[None, :], (1, self.up), reference=self.reference)
         x = leaky_relu(pad(x, (*self.frame, *self.frame)), 0.2) * math.sqrt(2)
         if self.down_kernel.dim() == 2:
-            return filter_down(x, self.down_kernel, (self.down, self.down))
-        x = filter_down(x, self.down_kernel[:, None], (self.down, 1))
-        return filter_down(x, self.down_kernel[None, :], (1, self.down))
+            return filter_down(x, self.down_kernel, (self.down, self.down), reference=self.reference)
+        x = filter_down(x, self.down_kernel[:, None], (self.down, 1), reference=self.reference)
+        return filter_down(x, self.down_kernel[None, :], (1, self.down), reference=self.reference)
 
 
 class AliasFreeSynthesis(nn.Module):

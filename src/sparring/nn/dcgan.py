@@ -11,6 +11,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from sparring.nn.convolution import Conv2d
+from sparring.nn.together import BatchNorm2d
+
 
 def stages(height: int, width: int) -> int:
     """How often a picture is halved: until its shorter side is 4 to 7, but twice at least, or D would be shallow."""
@@ -75,8 +78,8 @@ class DCTrunk(nn.Module):
         self.features, self.grid = widths[-1], (height // 2**depth, breadth // 2**depth)
         layers: list[nn.Module] = []
         for level, (before, after) in enumerate(pairwise([channels, *widths])):
-            layers += [nn.Conv2d(before, after, 4, 2, 1, bias=norm == "none")]
-            layers += [nn.BatchNorm2d(after)] if norm == "batch" and level > 0 else []
+            layers += [Conv2d(before, after, 4, 2, 1, bias=norm == "none")]
+            layers += [BatchNorm2d(after)] if norm == "batch" and level > 0 else []
             layers += [nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers)
         if norm == "batch":
@@ -101,7 +104,7 @@ class DCDiscriminator(nn.Module):
     def __init__(self, shape: tuple[int, ...], width: int, norm: Literal["none", "batch"] = "none", classes: int = 0):
         super().__init__()
         self.trunk = DCTrunk(shape, width, norm)
-        self.head = nn.Conv2d(self.trunk.features, 1, self.trunk.grid, bias=norm == "none")
+        self.head = Conv2d(self.trunk.features, 1, self.trunk.grid, bias=norm == "none")
         self.embed = nn.Embedding(classes, self.trunk.features) if classes else None
         if norm == "batch":
             self.head.apply(initialise)

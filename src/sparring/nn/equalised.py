@@ -8,12 +8,17 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, leaky_relu, linear
+from torch.nn.functional import leaky_relu, linear
+
+from sparring.core.rewritten import Rewritten
+from sparring.nn.convolution import convolve, convolve_twice
+
+GAIN = math.sqrt(2)  # of `leaky`
 
 
 def leaky(x: Tensor) -> Tensor:
     """Leaky ReLU of slope 0.2, times sqrt 2, which keeps the variance about the same."""
-    return leaky_relu(x, 0.2) * math.sqrt(2)
+    return leaky_relu(x, 0.2) * GAIN
 
 
 def pixel_norm(x: Tensor, eps: float = 1e-8) -> Tensor:
@@ -44,7 +49,7 @@ class EqualisedLinear(nn.Module):
         return linear(x, self.weight * self.scale, bias)
 
 
-class EqualisedConv(nn.Module):
+class EqualisedConv(Rewritten, nn.Module):
     """A convolution with weights ``gain / sqrt(inputs kernel^2) W``.
 
     Args:
@@ -53,6 +58,7 @@ class EqualisedConv(nn.Module):
         stride, padding: as ever; the padding left out keeps the size at stride 1.
         bias: whether there is one; it begins at 0.
         gain: of the layer's output.
+        up: whether every pixel becomes 2x2 first; the kernel's side is 3 then, and nothing else may be said of it.
     """
 
     def __init__(
@@ -64,12 +70,25 @@ class EqualisedConv(nn.Module):
         padding: int | None = None,
         bias: bool = True,
         gain: float = 1.0,
+        up: bool = False,
     ):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
         self.scale = gain / math.sqrt(inputs * kernel**2)
-        self.stride, self.padding = stride, kernel // 2 if padding is None else padding
+        padding = kernel // 2 if padding is None else padding
+        self.stride, self.padding, self.up = (stride, stride), (padding, padding), up
 
-    def forward(self, x: Tensor) -> Tensor:
-        return conv2d(x, self.weight * self.scale, self.bias, self.stride, self.padding)
+    def forward(self, x: Tensor, gain: float = 1.0) -> Tensor:
+        """``gain`` more than usual, in the weights: they are fewer than what they make."""
+        weight = self.weight * (self.scale * gain)
+        bias = self.bias if self.bias is None or gain == 1 else self.bias * gain
+        if self.up:
+            return convolve_twice(x, weight, bias, self.reference)
+        return convolve(x, weight, bias, self.stride, self.padding, reference=self.reference)
+
+    def leaky(self, x: Tensor, gain: float = 1.0) -> Tensor:
+        """``gain * leaky(self(x))``. A positive factor passes a leaky ReLU unchanged, so it may come before."""
+        if self.reference:
+            return leaky(self(x)) * gain
+        return leaky_relu(self(x, GAIN * gain), 0.2)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
+from sparring.nn.convolution import UpConv2d
 from sparring.nn.dcgan import initialise, stages
 from sparring.nn.spectral import spectral
 
@@ -24,9 +25,10 @@ def conv(before: int, after: int, kernel: int, stride: int = 1, padding: int = 0
     return nn.Conv2d(before, after, kernel, stride, padding, bias=False)
 
 
-def gated(before: int, after: int) -> list[nn.Module]:
-    """A 3x3 convolution, BatchNorm, and half of the channels gating the other half."""
-    return [conv(before, 2 * after, 3, 1, 1), nn.BatchNorm2d(2 * after), nn.GLU(1)]
+def gated(before: int, after: int, up: bool = False) -> list[nn.Module]:
+    """A 3x3 convolution, of twice the sides if ``up``, BatchNorm, and half of the channels gating the other half."""
+    first = UpConv2d(before, 2 * after, bias=False) if up else conv(before, 2 * after, 3, 1, 1)
+    return [first, nn.BatchNorm2d(2 * after), nn.GLU(1)]
 
 
 def small_size(height: int, width: int) -> Size:
@@ -66,14 +68,12 @@ class UpBlock(nn.Module):
 
     def __init__(self, before: int, after: int, noises: int):
         super().__init__()
-        self.up = nn.Upsample(scale_factor=2)
-        self.layers = nn.ModuleList(gated(before, after))
+        self.layers = nn.ModuleList(gated(before, after, up=True))
         if noises:
             self.layers.extend(gated(after, after))
         self.noises = nn.ModuleList(Noise() for _ in range(noises))
 
     def forward(self, x: Tensor, noises: Sequence[Tensor]) -> Tensor:
-        x = self.up(x)
         for index, layer in enumerate(self.layers):
             x = layer(x)
             if index % 3 == 0 and self.noises:  # between convolution and BatchNorm
@@ -166,7 +166,7 @@ class Decoder(nn.Module):
         widths = [features, 128, 64, 64, 32][: doublings + 1]
         layers: list[nn.Module] = []
         for before, after in pairwise(widths):
-            layers += [nn.Upsample(scale_factor=2), *gated(before, after)]
+            layers += [nn.Identity(), *gated(before, after, up=True)]  # numbered as with a layer that doubles
         self.layers = nn.Sequential(*layers, conv(widths[-1], channels, 3, 1, 1), nn.Tanh())
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """Multi-layer perceptrons: the networks for points.
 
 A perceptron sees the coarse before the fine, and modes may be a hundred times narrower than the space between them. So
-its inputs are joined by waves of them (Fourier features, Tancik et al. 2020, arXiv 2006.10739).
+its inputs are joined by waves of them (Fourier features, Tancik et al. 2020, arXiv 2006.10739). The units of G are
+tanh: what takes a latent to narrow modes is a staircase, and units that saturate have steps, rectifiers slopes.
 """
 
 import math
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 SLOPE = 0.2
-DEPTH = 3  # hidden layers
+DEPTH = 4  # hidden layers
 
 
 class Waves(nn.Module):
@@ -25,12 +26,12 @@ class Waves(nn.Module):
         return torch.cat([x, *(wave(f * x) for f in self.frequencies for wave in (torch.sin, torch.cos))], dim=1)
 
 
-def perceptron(inputs: int, width: int, outputs: int, waves: int, base: float) -> nn.Sequential:
-    """``(n, inputs)`` and waves of it to ``(n, outputs)``, through hidden layers of ``width`` units with leaky ReLU."""
+def perceptron(inputs: int, width: int, outputs: int, unit: nn.Module, waves: int, base: float) -> nn.Sequential:
+    """``(n, inputs)`` and waves of it to ``(n, outputs)``, through hidden layers of ``width`` times ``unit``."""
     sizes = [inputs * (1 + 2 * waves)] + [width] * DEPTH
     layers: list[nn.Module] = [Waves(waves, base)]
     for before, after in pairwise(sizes):
-        layers += [nn.Linear(before, after), nn.LeakyReLU(SLOPE)]
+        layers += [nn.Linear(before, after), unit]
     return nn.Sequential(*layers, nn.Linear(width, outputs))
 
 
@@ -39,7 +40,7 @@ class PointGenerator(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], z_dim: int, width: int):
         super().__init__()
-        self.layers = nn.Sequential(*perceptron(z_dim, width, shape[0], waves=2, base=1.0), nn.Tanh())
+        self.layers = nn.Sequential(*perceptron(z_dim, width, shape[0], nn.Tanh(), waves=4, base=0.5), nn.Tanh())
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         point: Tensor = self.layers(z)
@@ -51,7 +52,7 @@ class PointDiscriminator(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], width: int):
         super().__init__()
-        self.layers = perceptron(shape[0], width, 1, waves=3, base=math.pi)
+        self.layers = perceptron(shape[0], width, 1, nn.LeakyReLU(SLOPE), waves=3, base=math.pi)
 
     def forward(self, point: Tensor, labels: Tensor | None = None) -> Tensor:
         score: Tensor = self.layers(point)

@@ -76,11 +76,11 @@ class Widening(nn.Module):
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
-        self.conv0 = EqualisedConv(inputs, outputs, 3, gain=HE)
+        self.conv0 = EqualisedConv(inputs, outputs, 3, gain=HE, up=True)
         self.conv1 = EqualisedConv(outputs, outputs, 3, gain=HE)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = pixel_norm(leaky_relu(self.conv0(double(x)), 0.2))
+        x = pixel_norm(leaky_relu(self.conv0(x), 0.2))
         return pixel_norm(leaky_relu(self.conv1(x), 0.2))
 
 

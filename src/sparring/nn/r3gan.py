@@ -12,6 +12,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from sparring.nn.convolution import Conv2d
 from sparring.nn.dcgan import stages
 from sparring.nn.fir import Blur
 
@@ -29,9 +30,9 @@ def scaled(weight: Tensor, gain: float, fan_in: int) -> None:
     nn.init.normal_(weight, 0.0, gain / math.sqrt(fan_in))
 
 
-def projection(before: int, after: int) -> nn.Conv2d:
+def projection(before: int, after: int) -> Conv2d:
     """A 1x1 convolution without bias, which keeps the variance."""
-    layer = nn.Conv2d(before, after, 1, bias=False)
+    layer = Conv2d(before, after, 1, bias=False)
     scaled(layer.weight, 1.0, before)
     return layer
 
@@ -49,8 +50,8 @@ class Block(nn.Module):
         super().__init__()
         inner = 2 * width
         group = math.gcd(GROUP, inner)
-        expand, mix = nn.Conv2d(width, inner, 1), nn.Conv2d(inner, inner, 3, padding=1, groups=inner // group)
-        back = nn.Conv2d(inner, width, 1, bias=False)
+        expand, mix = Conv2d(width, inner, 1), Conv2d(inner, inner, 3, padding=1, groups=inner // group)
+        back = Conv2d(inner, width, 1, bias=False)
         gain = nn.init.calculate_gain("leaky_relu", SLOPE) * blocks ** (-1 / 4)
         for layer, fan_in in ((expand, width), (mix, 9 * group)):
             scaled(layer.weight, gain, fan_in)
@@ -146,7 +147,7 @@ class R3Discriminator(nn.Module):
         self.layers = nn.Sequential(*layers)
         features = fine[-1]
         outputs = fine[0] if classes else 1
-        self.look = nn.Conv2d(features, features, grid, groups=features, bias=False)
+        self.look = Conv2d(features, features, grid, groups=features, bias=False)
         self.score = nn.Linear(features, outputs, bias=False)
         scaled(self.look.weight, 1.0, grid[0] * grid[1])
         scaled(self.score.weight, 1.0, features)

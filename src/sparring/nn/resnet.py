@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, interpolate, relu
+from torch.nn.functional import avg_pool2d, relu
 
 from sparring.nn.attention import SelfAttention
+from sparring.nn.convolution import Conv2d, UpConv2d, twice
 
 # Makes what is called as ``norm(x, condition)``, for so many features; see conditional.py.
 Norm = Callable[[int], nn.Module]
@@ -57,12 +58,12 @@ class UpBlock(nn.Module):
     def __init__(self, before: int, after: int, norm: Norm):
         super().__init__()
         self.norm1, self.norm2 = norm(before), norm(after)
-        self.conv1 = nn.Conv2d(before, after, 3, padding=1)
+        self.conv1 = UpConv2d(before, after)
         self.conv2 = nn.Conv2d(after, after, 3, padding=1)
         self.shortcut = nn.Conv2d(before, after, 1)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        h = self.conv1(twice(relu(self.norm1(x, condition))))
+        h = self.conv1(relu(self.norm1(x, condition)))
         h = self.conv2(relu(self.norm2(h, condition)))
         # A 1x1 convolution and repeating pixels commute: done in this order it costs a quarter.
         return h + twice(self.shortcut(x))
@@ -82,20 +83,15 @@ class DownBlock(nn.Module):
         super().__init__()
         self.down, self.first = down, first
         inner = after if first or wide else before
-        self.conv1 = nn.Conv2d(before, inner, 3, padding=1)
-        self.conv2 = nn.Conv2d(inner, after, 3, padding=1)
-        self.shortcut = nn.Conv2d(before, after, 1) if down or before != after else None
+        self.conv1 = Conv2d(before, inner, 3, padding=1)
+        self.conv2 = Conv2d(inner, after, 3, padding=1)
+        self.shortcut = Conv2d(before, after, 1) if down or before != after else None
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv2(relu(self.conv1(x if self.first else relu(x))))
         # Mean and 1x1 convolution commute: halved first it costs a quarter.
         x, h = (half(x), half(h)) if self.down else (x, h)
         return h + (x if self.shortcut is None else self.shortcut(x))
-
-
-def twice(x: Tensor) -> Tensor:
-    """Each pixel becomes 2x2."""
-    return interpolate(x, scale_factor=2, mode="nearest")
 
 
 def half(x: Tensor) -> Tensor:

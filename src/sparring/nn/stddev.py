@@ -4,13 +4,15 @@ import torch
 from torch import Tensor, nn
 
 from sparring.core.precision import full_precision
+from sparring.nn.together import InParts
 
 
-class MinibatchStddev(nn.Module):
+class MinibatchStddev(InParts, nn.Module):
     """Appends to each sample how much its group varies, as constant planes.
 
     Groups are strided through the batch as in the authors' code: of n samples in groups of g, sample i sits with
-    i + n/g, i + 2n/g... A batch that ``group`` does not divide is cut into the largest groups below it that do.
+    i + n/g, i + 2n/g... A batch that ``group`` does not divide is cut into the largest groups below it that do. In
+    parts, n is the size of a part.
 
     Args:
         group: samples a group.
@@ -25,6 +27,12 @@ class MinibatchStddev(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(n, c, h, w)`` to ``(n, c + features, h, w)``. In float32 or better, since it sums small squares."""
+        if self.parts > 1:
+            return torch.cat([self.planes(part) for part in x.chunk(self.parts)])
+        return self.planes(x)
+
+    def planes(self, x: Tensor) -> Tensor:
+        """The same for one part."""
         n, c, h, w = x.shape
         group = next(g for g in range(min(self.group, n), 0, -1) if n % g == 0)
         with full_precision(x):

@@ -4,10 +4,12 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, conv_transpose2d, one_hot
+from torch.nn.functional import leaky_relu, one_hot
 
 from sparring.core.precision import full_precision
-from sparring.nn.equalised import EqualisedLinear, leaky, pixel_norm
+from sparring.core.rewritten import Rewritten
+from sparring.nn.convolution import convolve, convolve_transposed
+from sparring.nn.equalised import GAIN, EqualisedLinear, leaky, pixel_norm
 from sparring.nn.fir import Blur
 from sparring.nn.levels import channels_at, coarsest, halvings
 
@@ -65,7 +67,7 @@ class Mapping(nn.Module):
         self.w_mean.add_((1 - self.decay) * total / count.clamp(min=1))
 
 
-class ModulatedConv(nn.Module):
+class ModulatedConv(Rewritten, nn.Module):
     """A convolution whose input channels are scaled by a style (Karras et al. 2020, eq. 1 and 3).
 
     w' = s_i w and w'' = w' / sqrt(sum w'^2): scaling the input by s and the output by the root's inverse is the same
@@ -86,26 +88,34 @@ class ModulatedConv(nn.Module):
         self.scale, self.demodulate = 1 / math.sqrt(inputs * kernel**2), demodulate
         self.blur = Blur() if up else None
 
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """``(n, inputs, h, w)`` and styles ``(n, w_dim)`` to ``(n, outputs, h, w)``, or twice the sides."""
+    def forward(self, x: Tensor, w: Tensor, gain: float = 1.0) -> Tensor:
+        """``(n, inputs, h, w)`` and styles ``(n, w_dim)`` to ``(n, outputs, h, w)``, or twice the sides.
+
+        What is demodulated may have a ``gain`` at no cost.
+        """
         style = self.affine(w)
         weight = self.weight * self.scale
         x = x * style[:, :, None, None].to(x.dtype)
         if self.blur is not None:
-            x = conv_transpose2d(x, weight.transpose(0, 1), stride=2)
+            x = convolve_transposed(x, weight.transpose(0, 1), (2, 2), reference=self.reference)
             x = 4 * self.blur(x, padding=1)  # three of four values were zeros
         else:
-            x = conv2d(x, weight, padding=weight.shape[-1] // 2)
-        return x * self.demodulation(style, weight)[:, :, None, None].to(x.dtype) if self.demodulate else x
+            edge = weight.shape[-1] // 2
+            x = convolve(x, weight, padding=(edge, edge), reference=self.reference)
+        if not self.demodulate:
+            return x
+        return x * (gain * self.demodulation(style, weight))[:, :, None, None].to(x.dtype)
 
     def demodulation(self, style: Tensor, weight: Tensor) -> Tensor:
         """``1 / sqrt(sum_{i,k} (s_i w_oik)^2 + 1e-8)``: ``(n, outputs)``, in float32 or better."""
         with full_precision(style):
             style = style.to(weight.dtype)
+            if self.reference:
+                return ((weight * style[:, None, :, None, None]).square().sum((2, 3, 4)) + 1e-8).rsqrt()
             return (style.square() @ weight.square().sum((2, 3)).T + 1e-8).rsqrt()
 
 
-class StyledLayer(nn.Module):
+class StyledLayer(Rewritten, nn.Module):
     """Modulated convolution, noise, bias, leaky ReLU.
 
     Args:
@@ -125,9 +135,11 @@ class StyledLayer(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor, fresh: bool) -> Tensor:
         """``fresh`` noise for every sample, or the layer's own, always the same."""
-        x = self.conv(x, w)
+        gain = 1.0 if self.reference else GAIN  # of the leaky ReLU; a positive factor may as well come before
+        x = self.conv(x, w, gain)
         noise = torch.randn(len(x), 1, *x.shape[2:], device=x.device) if fresh else self.noise
-        return leaky(x + (self.strength * noise + self.bias[:, None, None]).to(x.dtype))
+        x = x + (gain * self.strength * noise + gain * self.bias[:, None, None]).to(x.dtype)
+        return leaky(x) if self.reference else leaky_relu(x, 0.2)
 
 
 class ToRGB(nn.Module):

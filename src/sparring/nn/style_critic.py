@@ -28,10 +28,12 @@ class HalvingBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(n, inputs, h, w)`` to ``(n, outputs, h // 2, w // 2)``."""
-        y = leaky(self.conv1(self.blur(leaky(self.conv0(x)), padding=2)))
+        share = 1.0 if self.skip is None else math.sqrt(0.5)
+        y = self.conv1.leaky(self.blur(self.conv0.leaky(x), padding=2), share)
         if self.skip is None:
             return y
-        return (self.skip(self.blur.down(x)) + y) * math.sqrt(0.5)
+        shortcut: Tensor = self.skip(self.blur.down(x), share)
+        return shortcut + y
 
 
 class StyleDiscriminator(nn.Module):
@@ -74,8 +76,8 @@ class StyleDiscriminator(nn.Module):
         self.mapping = Mapping(0, coarsest, mapping_layers, classes) if classes else None
 
     def forward(self, image: Tensor, labels: Tensor | None = None) -> Tensor:
-        x = self.blocks(leaky(self.from_rgb(image)))
-        x = leaky(self.conv(self.stddev(x)))
+        x = self.blocks(self.from_rgb.leaky(image))
+        x = self.conv.leaky(self.stddev(x))
         x = self.head(leaky(self.dense(x.flatten(1))))
         if self.mapping is None:
             logits: Tensor = x

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from sparring.core.precision import full_precision
+from sparring.core.second_order import differentiated_twice
 
 Synthesis = Callable[[Tensor], Tensor]
 
@@ -22,14 +23,14 @@ def path_lengths(synthesis: Synthesis, styles: Tensor, noise: Tensor) -> Tensor:
     Returns:
         the root of the mean over layers of the squared gradients' sums over ``w_dim``.
     """
-    with full_precision(styles):
+    with full_precision(styles), differentiated_twice() as playing:
         styles = styles.to(torch.promote_types(styles.dtype, torch.float32))
         styles = styles if styles.requires_grad else styles.detach().requires_grad_(True)
         images = synthesis(styles)
         if images.shape != noise.shape:
             raise ValueError(f"pictures {tuple(images.shape)} and noise {tuple(noise.shape)} differ in shape")
         images = images.to(styles.dtype) * noise / (images.shape[2] * images.shape[3]) ** 0.5
-        (gradient,) = torch.autograd.grad(images.sum(), styles, create_graph=True)
+        gradient = playing.slopes(images.sum(), styles)
         return (gradient.square().sum(2).mean(1) + 1e-12).sqrt()  # the root's slope at 0 is infinite
 
 

@@ -11,17 +11,18 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from sparring.core.precision import full_precision
+from sparring.core.second_order import differentiated_twice
 
 Critic = Callable[[Tensor], Tensor]
 
 
 def judge(critic: Critic, points: Tensor) -> tuple[Tensor, Tensor]:
     """``critic(points)``, and ``||grad_x critic(x)||^2`` per sample, ``(n,)``, from one pass; both differentiable."""
-    with full_precision(points):
+    with full_precision(points), differentiated_twice() as playing:
         precise = torch.promote_types(points.dtype, torch.float32)
         points = points.detach().to(precise).requires_grad_(True)
         logits = critic(points)
-        (gradient,) = torch.autograd.grad(logits.sum(), points, create_graph=True)
+        gradient = playing.slopes(logits.sum(), points)
         return logits, gradient.flatten(1).square().sum(1)
 
 

@@ -18,3 +18,13 @@ def pooled_l1(made: Tensor, wanted: Tensor, levels: int = 3) -> Tensor:
         difference = avg_pool2d(difference, 2)
         losses.append(difference.abs().mean())
     return sum(losses[1:], losses[0]) / len(losses)
+
+
+def gaussian(made: Tensor, deviation: Tensor, wanted: Tensor) -> Tensor:
+    """-log N(wanted; made, deviation^2) but for its constant, elementwise."""
+    return ((wanted - made) / deviation).square() / 2 + deviation.log()
+
+
+def kl_to_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(N(mean, variance) || N(0, 1)) per sample ``(n,)`` (Kingma and Welling 2014, appendix B)."""
+    return (mean.square() + log_variance.exp() - 1 - log_variance).flatten(1).sum(1) / 2

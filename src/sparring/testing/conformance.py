@@ -26,9 +26,12 @@ from sparring.core.config import Train
 from sparring.core.errors import SparringError
 from sparring.core.game import Game, Turn
 from sparring.core.observer import Probe
+from sparring.core.readings import PREFIX
 from sparring.core.registry import load_family
 from sparring.core.seeds import SeedNoise, draw_labels
 from sparring.core.spec import DataSpec
+from sparring.diagnostics.logits import Pace
+from sparring.diagnostics.probes import find_probes
 from sparring.engine import checkpoint
 from sparring.engine.loop import Engine, Move
 from sparring.testing.processes import play_in_processes
@@ -334,6 +337,35 @@ def check_augmentation(family: type[Game]) -> None:
         assert torch.equal(expected, resumed[name]), f"behind an augmentation a resume ends with another {name}"
 
 
+def check_readings(family: type[Game]) -> None:
+    """The referee's probes read finite numbers: D's scores and G's gradient at the fakes, where outcomes carry them."""
+    game = make_game(family)
+    probes, _ = find_probes(game, Pace(BATCH, 1))
+    watched = [probes["logits"], probes["gradients"]]
+    carried: set[str] = set()
+
+    class Carried(Probe):
+        def see(self, turn: Turn, batch: Batch, outcome: Outcome) -> None:
+            judged = turn.movers[0] in game.judges()
+            if judged and outcome.real_logits is not None and outcome.fake_logits is not None:
+                carried.update({"auc", "real_sign", "logit_gap", "logit_size"})
+            if not judged and outcome.fake is not None and outcome.fake_logits is not None:
+                carried.add("fake_gradient")
+
+        def report(self) -> dict[str, float]:
+            return {}
+
+    engine = make_engine(family, probes=(*watched, Carried()))
+    for _ in range(STEPS):
+        engine.step()
+    found = {name: value for probe in watched for name, value in probe.report().items()}
+    for name in sorted(carried):
+        assert f"{PREFIX}{name}" in found, f"outcomes carry logits and fakes, and yet nothing was read of {name}"
+    for name, value in found.items():
+        assert math.isfinite(value), f"{name} is {value}"
+    assert 0 <= found.get(f"{PREFIX}auc", 0.5) <= 1, "a probability"
+
+
 CHECKS: tuple[Check, ...] = (
     check_docstring,
     check_final,
@@ -348,6 +380,7 @@ CHECKS: tuple[Check, ...] = (
     check_sampling_needs_only_averaged,
     check_no_hidden_steps,
     check_augmentation,
+    check_readings,
 )
 
 

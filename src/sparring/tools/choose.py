@@ -65,6 +65,16 @@ class Choice:
 
 def choose_family(spec: DataSpec, machine: Machine, said: Settings) -> tuple[str, str]:
     """The family for data that came without one, and why."""
+    if spec.modality == "image" and spec.given:
+        if spec.palette:
+            return "spade", f"{spec.count:,} pairs of a label map and a picture"
+        if spec.given[1:] != spec.shape[1:]:
+            return "srgan", f"{spec.count:,} pairs of a picture and the same, smaller"
+        if spec.paired:
+            return "pix2pix", f"{spec.count:,} pairs: what is made of each picture is known, and is learnt directly"
+        return "cut", f"{spec.count:,} {shape_of(spec)} pictures and a set without pairs to make them from"
+    if spec.modality == "table":
+        return "ctgan", f"{spec.count:,} {shape_of(spec)}; conditions on any column"
     if spec.modality != "image":
         return "r3gan", f"{spec.count:,} {shape_of(spec)}; its loss loses no part of the data"
     side, count = min(spec.shape[1:]), f"{spec.count:,} {shape_of(spec)} pictures"

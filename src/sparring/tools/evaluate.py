@@ -22,6 +22,7 @@ from sparring.modalities.image import from_uint8
 from sparring.tools.examiner import Examiner, Progress
 from sparring.tools.reals import reals_of_run, two_sources
 from sparring.tools.run import Run
+from sparring.tools.table_examiner import TableExaminer
 from sparring.watch.records import Lines
 from sparring.watch.words import now, number
 
@@ -93,22 +94,26 @@ def evaluate(
             raise SparringError("--data is real data for a run; with --real and --fake leave it out")
         check_keys(metrics, "image")
         reals, own, notes = two_sources(str(real), str(fake), progress)
-        examiner = Examiner(reals, extractor, path, resize, samples, seed, where, progress)
-        images, _ = examiner.read(own, "read fakes")
-        scores, left_out = examiner.examine(examiner.look(images, None, "look at fakes"), f"files {own.name}", metrics)
-        return Evaluation(tuple(scores), (*notes, *examiner.notes, *left_out))
+        pictures = Examiner(reals, extractor, path, resize, samples, seed, where, progress)
+        images, _ = pictures.read(own, "read fakes")
+        scores, left_out = pictures.examine(pictures.look(images, None, "look at fakes"), f"files {own.name}", metrics)
+        return Evaluation(tuple(scores), (*notes, *pictures.notes, *left_out))
     if real is not None or fake is not None:
         raise SparringError("give a run, or --real and --fake, not both")
     loaded = run if isinstance(run, Run) else Run(run, device=device)
     check_keys(metrics, loaded.game.spec.modality)
     reals = reals_of_run(loaded.folder, loaded.game.spec, data, progress)
-    examiner = Examiner(reals, extractor, path, resize, samples, seed, where, progress)
+    examiner: Examiner | TableExaminer
+    if loaded.game.spec.columns:
+        examiner = TableExaminer(reals, samples, seed, progress)
+    else:
+        examiner = Examiner(reals, extractor, path, resize, samples, seed, where, progress)
     fakes = examiner.draw(loaded.game, range(samples))
     scores, left_out = examiner.examine(fakes, f"0-{samples - 1}", metrics)
     picture = None
     if loaded.folder.exists:
         record(loaded.folder, loaded.card["nimg"], "evaluate", scores)
-        picture = draw_nearest(examiner, fakes, loaded.folder)
+        picture = draw_nearest(examiner, fakes, loaded.folder) if isinstance(examiner, Examiner) else None
     return Evaluation(tuple(scores), (*examiner.notes, *left_out), picture)
 
 
@@ -167,7 +172,7 @@ def render(evaluation: Evaluation, console: Console) -> None:
 
 def title(space: str) -> str:
     """``[classifier:1a2b3c4d|none|penultimate-64|N=1000/500]``, as the full name of each metric under it has it."""
-    return f"[{space}]" if space else "pixels, no network"
+    return f"[{space}]" if space else "no feature network"
 
 
 def _table(scores: Sequence[Score]) -> Table:

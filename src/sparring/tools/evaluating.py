@@ -7,11 +7,9 @@ from collections.abc import Sequence
 
 import torch
 
-from sparring.core.batch import Batch, Outcome
 from sparring.core.config import Eval
 from sparring.core.errors import SparringError
 from sparring.core.folder import RunFolder, read_lines
-from sparring.core.game import Turn
 from sparring.core.observer import Probe, Watcher
 from sparring.engine.loop import Engine
 from sparring.metrics.protocol import Score
@@ -20,11 +18,12 @@ from sparring.tools.examiner import Examiner
 from sparring.tools.model import publish
 from sparring.tools.plan import Plan
 from sparring.tools.reals import reals_of_training
+from sparring.tools.table_examiner import TableExaminer
 from sparring.watch.records import Lines
 from sparring.watch.words import number
 
 SOURCE = "train"  # what a line of metrics.jsonl says of where it comes from
-BEST_BY = "FD"
+BETTER = {"FD": "lower", "quality": "higher"}  # by what the best model is chosen, and which way is good
 ADVISE_AFTER = 5  # evaluations without gain
 
 
@@ -46,13 +45,15 @@ class Evaluating(Probe):
         self.settings = settings
         with torch.random.fork_rng():
             reals = reals_of_training(plan.dataset, plan.source, plan.data)
-            self.examiner = Examiner(
-                reals, settings.extractor, most=settings.samples, seed=plan.train.seed, device=device
-            )
+            self.examiner: Examiner | TableExaminer
+            if plan.dataset.spec.columns:
+                self.examiner = TableExaminer(reals, settings.samples, plan.train.seed)
+            else:
+                self.examiner = Examiner(
+                    reals, settings.extractor, most=settings.samples, seed=plan.train.seed, device=device
+                )
+        self.best_by: str = self.examiner.set.BEST_BY
         self.terms: dict[str, float] = {}
-
-    def see(self, turn: Turn, batch: Batch, outcome: Outcome) -> None:
-        """Nothing to see here: it draws samples of its own."""
 
     def report(self) -> dict[str, float]:
         """The numbers of the last evaluation, once."""
@@ -74,7 +75,7 @@ class Evaluating(Probe):
             self.watcher.event("evaluation failed", str(error), severity="warn", nimg=engine.nimg)
             return False
         self.watcher.event("evaluation", said(scores), nimg=engine.nimg)
-        return self._judge(engine, history(self.folder))
+        return self._judge(engine, history(self.folder, self.best_by))
 
     def _measure(self, engine: Engine) -> list[Score]:
         game = engine.game
@@ -90,7 +91,8 @@ class Evaluating(Probe):
         return scores
 
     def _judge(self, engine: Engine, past: Sequence[tuple[int, float]]) -> bool:
-        best_nimg, best = min(past, key=lambda pair: pair[1])
+        sign = -1 if BETTER[self.best_by] == "higher" else 1
+        best_nimg, best = min(past, key=lambda pair: sign * pair[1])
         if best_nimg == engine.nimg:
             try:
                 self.folder.best.mkdir(exist_ok=True)
@@ -99,7 +101,8 @@ class Evaluating(Probe):
                 self.watcher.event("best not kept", f"{self.folder.best}: {error.strerror or error}", nimg=engine.nimg)
             return False
         without = sum(nimg > best_nimg for nimg, _ in past)
-        since = f"no gain for {without} evaluations: the best {BEST_BY} was {number(best)} at {best_nimg / 1000:g} kimg"
+        since = f"no gain for {without} evaluations: the best {self.best_by} was {number(best)}"
+        since += f" at {best_nimg / 1000:g} kimg"
         if self.settings.patience and without >= self.settings.patience:
             self.watcher.event("stopped early", f"{since}; that model is in best/", nimg=engine.nimg)
             return True
@@ -109,13 +112,13 @@ class Evaluating(Probe):
         return False
 
 
-def history(folder: RunFolder) -> list[tuple[int, float]]:
+def history(folder: RunFolder, best_by: str = "FD") -> list[tuple[int, float]]:
     """``(nimg, value)`` of every evaluation while training that is comparable with the last, oldest first."""
     found = []
     for line in read_lines(folder.metrics):
         if line.get("source") == SOURCE:
             for plain in line["scores"]:
-                if plain["protocol"]["metric"] == BEST_BY:
+                if plain["protocol"]["metric"] == best_by:
                     found.append((int(line["nimg"]), float(plain["value"]), plain["protocol"]["id"]))
     return [(nimg, value) for nimg, value, protocol in found if protocol == found[-1][2]]
 

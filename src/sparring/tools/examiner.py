@@ -13,6 +13,7 @@ from sparring.core.files import sha256
 from sparring.core.game import Game
 from sparring.core.seeds import draw_labels
 from sparring.core.spec import DataSpec
+from sparring.core.weights import find
 from sparring.data import DataSet
 from sparring.metrics import inception
 from sparring.metrics.cache import extract_cached
@@ -20,10 +21,10 @@ from sparring.metrics.extractors import make_extractor
 from sparring.metrics.features import FitData, extract
 from sparring.metrics.protocol import INCEPTION, Protocol, Score
 from sparring.metrics.suite import Sample, Sides, choose, halves, measure, metric_set
-from sparring.metrics.weights import find
 from sparring.modalities import modality
+from sparring.modalities.image import from_uint8, to_uint8
 from sparring.tools.reals import Reals
-from sparring.tools.sample import draw
+from sparring.tools.sample import CHUNK, batch_of_reals, draw
 
 Progress = Callable[[str, int, int], None]
 BATCH = 256
@@ -181,6 +182,8 @@ class Examiner:
     def draw(self, game: Game, seeds: range) -> Sample:
         """Samples of a game in eval mode, looked at; with the classes that were asked for."""
         room = modality(game.spec.modality)
+        if game.gives:
+            return self._make(game, len(seeds))
         parts: list[Tensor] = []
         for samples in draw(game, seeds):
             if not bool(samples.isfinite().all()):
@@ -190,3 +193,26 @@ class Examiner:
                 self.progress("draw samples", sum(map(len, parts)), len(seeds))
         labels = draw_labels(seeds, game.spec.class_counts) if game.conditional(game.config) else None
         return replace(self.look(torch.cat(parts), labels, "look at samples"), game=game)
+
+    @torch.no_grad()
+    def _make(self, game: Game, most: int) -> Sample:
+        """What a game that makes pictures from pictures makes of what the reference was made from, or of its own."""
+        data = self.reals.reference
+        if game.spec.given and not data.given_count:
+            raise SparringError(f"{data.name} holds nothing to make pictures from; name a set of pairs with --data")
+        device = next(game.parameters()).device
+        places = torch.linspace(0, len(data) - 1, min(most, self.most, len(data)), dtype=torch.float64).long()
+        made: list[Tensor] = []
+        targets: list[Tensor] = []
+        for part in places.split(CHUNK):
+            kept, given = data.get(part)[0], data.get_given(part)
+            batch = batch_of_reals(game, from_uint8(kept), None, None if given is None else from_uint8(given), device)
+            samples = game.sample(batch)
+            if not bool(samples.isfinite().all()):
+                raise SparringError("the generator makes samples that are not finite: its weights are broken")
+            made.append(to_uint8(samples).cpu())
+            targets.append(kept)
+            if self.progress:
+                self.progress("make pictures", sum(map(len, made)), len(places))
+        looked = self.look(torch.cat(made), None, "look at pictures")
+        return replace(looked, targets=torch.cat(targets) if data.spec.paired else None, scale=game.scale)

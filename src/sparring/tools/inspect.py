@@ -72,12 +72,16 @@ def _facts(report: Report) -> Table:
         row("sizes", f"{sizes} (height x width)")
     row("modes", _counts(report.modes))
     row("need", _counts((NAMES[channels], count) for channels, count in report.channels))
+    for line in report.pairs:
+        row("pairs", line)
     row("classes", f"{len(report.classes):,}: {_counts(report.classes)}" if report.classes else "none")
     if report.shape:
         shape = " x ".join(map(str, report.shape))
         row("trained on", f"{shape}, {'kept in memory' if report.in_memory else 'streamed'}")
     for why in report.why:
         row("why", why)
+    for name, label in report.columns:
+        row(f"  {name}", label)
     row("fingerprint", report.fingerprint[:16])
     return table
 

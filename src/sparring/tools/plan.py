@@ -24,6 +24,8 @@ from sparring.engine.held import Held
 from sparring.engine.loop import Engine
 from sparring.engine.precision import choose_device
 from sparring.tools.choose import Machine, advice, choose, choose_family, settings_of, shape_of
+from sparring.tools.moves import KEY as MOVES
+from sparring.tools.moves import moves_of, without_what_moved
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ def make_plan(
     if spec.modality not in cls.modalities:
         made_for = " and ".join(cls.modalities)
         raise SparringError(f"family '{family}' is for {made_for} data; {recipe.source} is {spec.modality} data")
+    refuse_what_does_not_fit(family, cls, spec, recipe.source)
     settings = recipe.settings
     if automatic:
         choices = choose(family, cls, spec, machine, settings)
@@ -124,6 +127,22 @@ def make_plan(
     augment(dry, train)
     optim = players_optim(dry.optimisers(), settings.get("optim", {}))
     return Plan(recipe.source, family, data, game, optim, train, evaluation, dataset, tuple(reasons))
+
+
+def refuse_what_does_not_fit(family: str, cls: type[Game], spec: DataSpec, source: str) -> None:
+    """Raise `SparringError` where a family makes samples from something that the data has not, or the reverse."""
+    if spec.modality != "image":
+        return
+    if spec.given and not cls.gives:
+        raise SparringError(
+            f"family '{family}' makes pictures from noise, and {source} holds pictures to make others from; take a "
+            "family such as pix2pix or cut, or --data.pairs none for all pictures as one set"
+        )
+    if cls.gives and cls.give is Game.give and not spec.given:
+        raise SparringError(
+            f"family '{family}' makes pictures from pictures, and {source} is one set of pictures; give two folders "
+            "such as trainA/ and trainB/, or pairs side by side with --data.pairs left-to-right"
+        )
 
 
 def dry_game(family: str, cls: type[Game], spec: DataSpec, config: Any) -> Game:
@@ -184,7 +203,8 @@ def resume_plan(folder: RunFolder, recipe: Recipe, progress: Any = None) -> tupl
     refuse_changes("source", saved["source"], recipe.source or saved["source"], folder)
     refuse_changes("family", saved["family"], recipe.family or saved["family"], folder)
     base = {group: saved.get(group, {}) for group in GROUPS}
-    asked = Recipe(saved["source"], saved["family"], merge(base, spread_optim(recipe.settings, saved["optim"])))
+    said = without_what_moved(spread_optim(recipe.settings, saved["optim"]), moves_of(saved))
+    asked = Recipe(saved["source"], saved["family"], merge(base, said))
     plan = make_plan(asked, progress, automatic=False)
     if plan.dataset.fingerprint != saved["fingerprint"]:
         raise SparringError(
@@ -207,7 +227,7 @@ def check_record(saved: Mapping[str, Any], folder: RunFolder) -> None:
     texts, groups = ("source", "family", "fingerprint"), ("spec", *GROUPS)
     saved = {"eval": {}, **saved}  # runs from before there was evaluation have no such group
     for key in saved:
-        if key not in (*texts, *groups):
+        if key not in (*texts, *groups, MOVES):
             raise SparringError(f"{path}: unknown key '{key}'{did_you_mean(key, (*texts, *groups))}")
     for key in (*texts, *groups):
         if not isinstance(saved.get(key), str if key in texts else Mapping):

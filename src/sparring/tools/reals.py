@@ -9,6 +9,8 @@ from sparring.core.folder import RunFolder
 from sparring.core.spec import DataSpec
 from sparring.data import DataSet, hold_out, open_data, open_test, with_classes
 from sparring.data.parallel import Progress
+from sparring.data.table import open_table
+from sparring.data.two_sides import open_test_sides
 from sparring.tools.plan import check_record
 
 
@@ -60,7 +62,8 @@ def reals_of_run(
         source, settings = saved["source"], build(Data, saved["data"], "data")
         if other is None or Path(source).exists():
             train = open_data(source, settings, progress)
-            train = hold_out(train, settings.held_out, progress) if settings.held_out else train
+            if settings.held_out and train.held_out is None:
+                train = hold_out(train, settings.held_out, progress)
             if train.fingerprint != saved["fingerprint"]:
                 raise SparringError(
                     f"the data in {source} has changed since {folder.root} was trained; give it back its files, or "
@@ -73,7 +76,7 @@ def reals_of_run(
         return reals_of_training(train, source, settings, progress)
     reference = open_alike(str(other), spec, settings, progress)
     known = train is not None and train.fingerprint != reference.fingerprint
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = reference.notes if spec.columns else ()
     if set(reference.spec.classes) <= set(spec.classes):
         reference = with_classes(reference, spec)
     elif spec.classes:
@@ -83,21 +86,29 @@ def reals_of_run(
 
 
 def open_alike(source: str, spec: DataSpec, settings: Data | None = None, progress: Progress | None = None) -> DataSet:
-    """Real data brought to the shape of ``spec``."""
-    channels, height, width = spec.shape
+    """Real data brought to the shape of ``spec``, with what it is made from where ``spec`` has that."""
     base = settings or Data()
-    alike = replace(base, size=f"{height}x{width}", channels=str(channels), held_out=0.0)  # type: ignore[arg-type]
+    if spec.columns:
+        return open_table(source, replace(base, held_out=0.0), progress, spec.columns)
+    if spec.given:
+        found = open_test_sides(source, base, spec, progress, whole=True)
+        assert found is not None
+        return found
+    channels, height, width = spec.shape
+    alike = replace(base, size=f"{height}x{width}", pairs="none", channels=str(channels), held_out=0.0)  # type: ignore[arg-type]
     return open_data(source, alike, progress)
 
 
 def two_sources(real: str, fake: str, progress: Progress | None = None) -> tuple[Reals, DataSet, tuple[str, ...]]:
     """Two folders or files of pictures; the fakes are brought to the reals' size and channels, and a note says so."""
-    reference = open_data(real, Data(), progress)
-    own = open_data(fake, Data(), progress)
+    reference = open_data(real, Data(pairs="none"), progress)
+    own = open_data(fake, Data(pairs="none"), progress)
     if own.spec.modality != reference.spec.modality:
         raise SparringError(f"{real} is {reference.spec.modality} data and {fake} is {own.spec.modality} data")
     if reference.spec.modality != "image":
-        raise SparringError(f"{real} is {reference.spec.modality} data; there are metrics for pictures only")
+        raise SparringError(
+            f"{real} is {reference.spec.modality} data; two sources are compared where both are pictures"
+        )
     notes: tuple[str, ...] = ()
     if own.spec.shape != reference.spec.shape:
         notes = (

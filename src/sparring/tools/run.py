@@ -12,10 +12,12 @@ from sparring.core.errors import SparringError
 from sparring.core.folder import RunFolder
 from sparring.core.game import Game
 from sparring.engine.precision import choose_device
+from sparring.tools.apply import Applier, Kind, apply_to, tiling_for
 from sparring.tools.model import CARD, load_model
 from sparring.tools.sample import draw
 
 if TYPE_CHECKING:
+    from sparring.tools.diagnose import Diagnosis
     from sparring.tools.evaluate import Evaluation
 
 
@@ -88,11 +90,41 @@ class Run:
         """Samples of any seeds, in their order."""
         return torch.cat([part.cpu() for part in draw(self.game, seeds, label, truncation, labels)])
 
+    def apply(
+        self,
+        image: Kind,
+        *,
+        tile: int | None = None,
+        overlap: int = 32,
+        batch: int = 1,
+        seed: int = 0,
+        value_range: tuple[float, float] | None = None,
+    ) -> Kind:
+        """What a run that makes pictures from pictures makes of ``image``, as the same kind of thing.
+
+        Args:
+            image: a PIL image; an array ``(h, w)``, ``(h, w, c)`` or ``(c, h, w)`` of 8 or 16 bits or floating point; a
+                tensor ``(c, h, w)`` or ``(n, c, h, w)``, floating point in [-1, 1] or uint8.
+            tile: side in pixels of what the network sees at once; None: 256, or 1024 for networks that normalise over
+                the picture; 0: the whole picture.
+            overlap: how much further than its own square a tile sees.
+            batch: tiles at a time.
+            seed: of the noise, where the family has any.
+            value_range: the values of an array that are black and white, where its type does not say.
+        """
+        return apply_to(Applier(self.game, tiling_for(self.game, tile, overlap, batch), seed), image, value_range)
+
     def evaluate(self, **options: Any) -> "Evaluation":
         """Measure the samples; `sparring.evaluate` says which options there are."""
         from sparring.tools.evaluate import evaluate
 
         return evaluate(self, **options)
+
+    def diagnose(self) -> "Diagnosis":
+        """What the referee makes of the run's log. Raises `SparringError` where only a ``model/`` folder is open."""
+        from sparring.tools.diagnose import diagnose
+
+        return diagnose(self)
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder.root)!r})"

@@ -17,6 +17,7 @@ from sparring.core.errors import SparringError, did_you_mean
 from sparring.core.files import write_atomic
 from sparring.core.game import Game
 from sparring.core.seeds import SeedNoise, draw_labels
+from sparring.core.spec import DataSpec
 from sparring.modalities import modality
 
 # Networks always see so many samples at once, the last batch filled up: kernels round differently for other sizes.
@@ -138,14 +139,16 @@ def sample_to(
     game: Game,
     seeds: Sequence[int],
     out: Path,
-    kind: Literal["files", "grid", "npz"] = "files",
+    kind: Literal["files", "grid", "npz", "parquet"] = "files",
     wanted: str | int | None = None,
     truncation: float | None = None,
     labels: str = "as-data",
+    drawn: Iterator[Tensor] | None = None,
 ) -> Iterator[int]:
     """Write samples under ``out``, yielding how many are done.
 
-    As files, pictures are called ``seed00000007.png``, and points are lines of one ``points.csv``.
+    As files, pictures are called ``seed00000007.png``, points are lines of one ``points.csv``, rows of one
+    ``table.csv``. ``drawn`` are the samples, `CHUNK` at a time, where they are not simply those of the seeds.
 
     Raises:
         SparringError: when ``out`` cannot be written, or more are asked for than a grid can show.
@@ -156,34 +159,38 @@ def sample_to(
         raise SparringError(
             f"a grid of {len(seeds):,} would not be seen; ask for at most {room.MOST:,}, or for files or npz"
         )
+    if kind == "parquet" and not game.spec.columns:
+        raise SparringError("parquet is for rows of tables; ask for files, grid or npz")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        drawn = draw(game, seeds, wanted, truncation, labels)
+        drawn = draw(game, seeds, wanted, truncation, labels) if drawn is None else drawn
+        starts = range(0, len(seeds), CHUNK)
+        parts = ((seeds[start : start + CHUNK], part) for start, part in zip(starts, drawn, strict=True))
         if kind == "npz":
-            yield from _write_npz(room, seeds, drawn, out / "samples.npz")
+            arrays = (room.array(part, spec=game.spec) for _, part in parts)
+            yield from _write_npz(room, seeds, arrays, out / "samples.npz")
         elif kind == "grid":
             kept: list[Tensor] = []
-            for samples in drawn:
+            for _, samples in parts:
                 kept.append(samples.cpu())
                 yield sum(map(len, kept))
-            save_grid(torch.cat(kept), out / "grid.png", game.spec.modality)
+            save_grid(torch.cat(kept), out / "grid.png", game.spec)
+        elif kind == "parquet":
+            yield from itertools.accumulate(room.write_parquet(parts, out / "table.parquet", spec=game.spec))
         else:
-            starts = range(0, len(seeds), CHUNK)
-            parts = ((seeds[start : start + CHUNK], part) for start, part in zip(starts, drawn, strict=True))
-            yield from itertools.accumulate(room.write_files(parts, out))
+            yield from itertools.accumulate(room.write_files(parts, out, spec=game.spec))
     except OSError as error:
         raise SparringError(f"cannot write to {out}: {error.strerror or error}") from None
 
 
-def _write_npz(room: ModuleType, seeds: Sequence[int], drawn: Iterator[Tensor], path: Path) -> Iterator[int]:
-    """All samples in one array, as their modality writes them, through a memory-mapped file, so that a million fit."""
+def _write_npz(room: ModuleType, seeds: Sequence[int], parts: Iterator[np.ndarray], path: Path) -> Iterator[int]:
+    """All samples in one array, ``parts`` of it, through a memory-mapped file, so that a million fit."""
     import zipfile
 
     raw = path.with_suffix(".npy.part")
     try:
         done, array = 0, None
-        for samples in drawn:
-            part = room.array(samples)
+        for part in parts:
             if array is None:
                 shape = (len(seeds), *part.shape[1:])
                 array = np.lib.format.open_memmap(raw, mode="w+", dtype=part.dtype, shape=shape)
@@ -204,10 +211,10 @@ def _write_npz(room: ModuleType, seeds: Sequence[int], drawn: Iterator[Tensor], 
         raw.unlink(missing_ok=True)
 
 
-def save_grid(samples: Tensor, path: Path, kind: str = "image") -> None:
+def save_grid(samples: Tensor, path: Path, spec: DataSpec) -> None:
     """Write a grid of samples atomically."""
     import io
 
     buffer = io.BytesIO()
-    modality(kind).grid(samples).save(buffer, "PNG")
+    modality(spec.modality).grid(samples, spec=spec).save(buffer, "PNG")
     write_atomic(path, buffer.getvalue())

@@ -3,6 +3,8 @@
 import contextlib
 import platform
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +20,19 @@ from sparring.core.observer import Probe, Watcher
 from sparring.core.recipe import GROUPS, Recipe
 from sparring.core.seeds import draw_labels
 from sparring.data import make_dealer
-from sparring.diagnostics.diversity import Diversity
+from sparring.engine import checkpoint
+from sparring.engine.allocator import keep_memory
 from sparring.engine.guard import NonFinite
 from sparring.engine.loop import Engine
 from sparring.engine.precision import choose_device
 from sparring.engine.training import Ending, Training
 from sparring.modalities import modality
+from sparring.tools.coach import Coach
 from sparring.tools.evaluating import Evaluating
 from sparring.tools.model import load_model, publish
+from sparring.tools.moves import moves_of, plain_moves
 from sparring.tools.plan import Plan, make_plan, resume_plan
+from sparring.tools.refereeing import Refereeing
 from sparring.tools.run import Run
 from sparring.tools.sample import batch_of_reals, save_grid
 from sparring.tools.transfer import adopt
@@ -96,6 +102,9 @@ class Session:
         if plan.train.freeze_d and start_from is None and not any(folder.state.glob("[0-9]*")):
             raise SparringError("train.freeze_d keeps what D's layers have learnt elsewhere; say where: --from RUN")
         self.begins = not folder.exists
+        self.moves = () if self.begins else moves_of(folder.read_recipe())
+        if plan.train.coach and cluster.size > 1:
+            raise SparringError("train.coach works in one process; leave it out, or start one")
         self.device = choose_device(plan.train.device)
         self.shown = modality(plan.dataset.spec.modality).SHOWN
         self.reals, _ = some_reals(plan.dataset, min(self.shown, len(plan.dataset)))
@@ -112,8 +121,10 @@ class Session:
                 raise SparringError(f"{self.folder.root} was begun by another process meanwhile; say it again to go on")
             self.watcher = Crowd(self._watchers(quiet) if self.cluster.leads else [])
             if self.cluster.leads and (self.changes or self.begins):
-                self.folder.write_recipe(plan.record())
+                self._write_recipe()
             self.cluster.barrier()
+            if plan.train.allocator == "keep":
+                keep_memory()
             dealer = make_dealer(
                 plan.dataset,
                 seed=plan.train.seed,
@@ -122,27 +133,48 @@ class Session:
                 workers=plan.data.workers,
                 flip=plan.data.flip,
                 balance=plan.data.balance,
+                asks=plan.family_class.asks,
             )
             try:
-                return self._play(dealer)
+                while (ending := self._play(dealer)) == "taken back":
+                    pass
+                return ending
             finally:
                 dealer.close()
 
+    def _write_recipe(self) -> None:
+        self.folder.write_recipe({**self.plan.record(), **plain_moves(self.moves)})
+
     def _play(self, dealer: Dealer) -> Ending:
         plan = self.plan
-        probes: list[Probe] = [Diversity()]
-        evaluating = None
+        game = plan.make_game()
+        probes: list[Probe] = []
+        evaluating, refereeing = None, None
+        if plan.train.referee and self.cluster.leads:
+            coach = Coach(plan, self.folder.state, self.moves) if plan.train.coach else None
+            refereeing = Refereeing(plan, self.folder, game, self.watcher, self.cluster, coach)
+            probes.append(refereeing)
         if plan.eval.every and self.cluster.leads:
             evaluating = Evaluating(plan, self.folder, self.watcher, self.device)
             probes.append(evaluating)
-        engine = Engine(plan.make_game(), dealer, plan.train, plan.optim, self.device, self.cluster, probes)
+        engine = Engine(game, dealer, plan.train, plan.optim, self.device, self.cluster, probes)
         training = Training(
-            engine, self.folder, self.watcher, self._draw, self._publish, self._judge, evaluating, plan.eval.every
+            engine,
+            self.folder,
+            self.watcher,
+            self._draw,
+            self._publish,
+            partial(self._judge, refereeing),
+            evaluating,
+            plan.eval.every,
+            refereeing,
         )
-        resumed = training.resume()
+        resumed = self._go_back_as_moved(training)
+        if resumed and refereeing is not None:
+            refereeing.recall(engine.nimg)
         if self.cluster.leads:
             write_environment(self.folder, plan, self.device, self.cluster)
-            save_grid(self.reals, self.folder.samples / "reals.png", plan.dataset.spec.modality)
+            save_grid(self.reals, self.folder.samples / "reals.png", plan.dataset.spec)
         if resumed and engine.nimg >= plan.train.nimg:
             training.event("finished already", f"at {engine.nimg / 1000:.3f} kimg; to go on, raise --train.kimg")
         elif resumed:
@@ -158,12 +190,27 @@ class Session:
         for note in evaluating.examiner.notes if evaluating else ():
             training.event("evaluation", note)
         try:
-            return training.run()
+            ending = training.run()
+            if refereeing is not None and refereeing.answer is not None:
+                self.plan, move = refereeing.answer
+                self.moves = (*self.moves, move)
+                self._write_recipe()
+                self.watcher.event("coach", str(move), severity="warn", **asdict(move))
+            return ending
         except NonFinite as failure:
             raise SparringError(
                 f"{failure}; the states before it are kept in {self.folder.state}. Lower --optim.lr, clip with "
                 "--train.clip-norm 1, or let it --train.guard rollback"
             ) from None
+
+    def _go_back_as_moved(self, training: Training) -> bool:
+        """Load the newest state, but none of a future that the coach gave up; from there on other noise is drawn."""
+        if self.moves and self.cluster.leads:
+            checkpoint.drop_after(self.folder.state, self.moves[-1].back_to, self.moves[-1].salt)
+        resumed = training.resume()
+        if self.moves:
+            training.engine.salt = max(training.engine.salt, self.moves[-1].salt)
+        return resumed
 
     def _watchers(self, quiet: bool) -> list[Watcher]:
         record = self.plan.record()
@@ -174,7 +221,7 @@ class Session:
         return watchers
 
     def _draw(self, engine: Engine) -> Path:
-        """Fixed-seed samples by the averaged weights as a grid, shown to the probes too."""
+        """Fixed-seed samples by the averaged weights as a grid."""
         game, spec = engine.game, self.plan.dataset.spec
         labels = None
         if game.conditional(game.config):
@@ -188,20 +235,19 @@ class Session:
             samples = game.show(batch).float().cpu()
         for module, mode in modes:
             module.training = mode
-        for probe in engine.probes:
-            probe.see_samples(samples, self.reals)
         path = grid_path(self.folder, engine.nimg)
-        save_grid(samples, path, spec.modality)
+        save_grid(samples, path, spec)
         return path
 
     def _publish(self, engine: Engine) -> None:
         publish(engine, self.plan, self.folder.model)
 
-    def _judge(self, engine: Engine) -> None:
-        """The closing verdict, on the model as everybody will load it."""
+    def _judge(self, refereeing: Refereeing | None, engine: Engine) -> None:
+        """The closing verdict, on the model as everybody will load it, beside what the referee stands by."""
         family = self.plan.family if ":" in self.plan.family else None
         game, _ = load_model(self.folder.model, family)
-        verdict = judge(game.to(self.device), self.plan.dataset)
+        findings = () if refereeing is None else refereeing.referee.findings
+        verdict = judge(game.to(self.device), self.plan.dataset, findings)
         self.watcher.event("verdict", verdict.message, severity=verdict.severity, nimg=engine.nimg)
 
     def _holding_the_folder(self) -> contextlib.AbstractContextManager[None]:
@@ -249,6 +295,7 @@ def write_environment(folder: RunFolder, plan: Plan, device: torch.device, clust
         "platform": platform.platform(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "threads": torch.get_num_threads(),
+        "allocator": "keep" if plan.train.allocator == "keep" and keep_memory() else "default",
         "processes": cluster.size,
         "seed": plan.train.seed,
     }

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sparring.core.readings import PREFIX, READINGS
 from sparring.watch.curves import Chart, Curve, Point
 from sparring.watch.words import by_turn
 
@@ -23,9 +24,6 @@ GRADIENTS = (
 )
 SPEED = "Real images shown per second. A lasting drop usually means slow reading of data, or a busy machine."
 READING = "A probe's reading; it only watches and changes nothing."
-READINGS = {
-    "diversity": "How much samples of different seeds differ. A fall towards zero is mode collapse.",
-}
 OTHER = "An extra quantity that the turn reports; the family's documentation says what it means."
 OF_THEIR_OWN = ("loss", "real_logits", "fake_logits", "gradient_norm")
 
@@ -44,8 +42,7 @@ def charts(records: Sequence[Record]) -> list[Chart]:
     drawn += _logits(turns)
     drawn += chart_of("gradient_norm", "Gradient norms", GRADIENTS, logarithmic=True)
     for name, points in rest.items():
-        reading = name.removeprefix("probe/")
-        drawn.append(Chart(reading.replace("_", " "), READINGS.get(reading, READING), (Curve(reading, tuple(points)),)))
+        drawn.append(_reading(name, points))
     others = {term: None for terms in turns.values() for term in terms if term not in OF_THEIR_OWN}
     for term in others:
         drawn += chart_of(term, term.replace("_", " "), OTHER, logarithmic=True)
@@ -53,6 +50,21 @@ def charts(records: Sequence[Record]) -> list[Chart]:
     if speeds:
         drawn.append(Chart("Speed", SPEED, (Curve("images per second", speeds, 2),), from_zero=True))
     return drawn
+
+
+def of_reading(records: Sequence[Record], name: str) -> Chart | None:
+    """The chart of one reading, such as ``diversity``, or of a turn's term, such as ``G.generator/loss``."""
+    turns, rest = _collect([record for record in records if _number(record.get("nimg")) is not None])
+    turn, _, term = name.rpartition("/")
+    if term in turns.get(turn, {}):
+        return Chart(name, OTHER, (Curve(name, tuple(turns[turn][term])),), logarithmic=True)
+    return _reading(PREFIX + name, rest[PREFIX + name]) if PREFIX + name in rest else None
+
+
+def _reading(name: str, points: Sequence[Point]) -> Chart:
+    """Readings of a few looks among many ticks are joined across the ticks without them."""
+    reading = name.removeprefix(PREFIX)
+    return Chart(reading.replace("_", " "), READINGS.get(reading, READING), (Curve(reading, tuple(points)),))
 
 
 def _logits(turns: Mapping[str, Mapping[str, list[Point]]]) -> list[Chart]:

@@ -3,11 +3,11 @@
 STYLE = """
 :root{color-scheme:light dark;--page:#f6f6f3;--card:#fff;--ink:#16181d;--soft:#5d636e;--faint:#e4e4df;--bar:#2a78d6;
 --c0:#2a78d6;--c1:#e2621b;--c2:#128a60;--c3:#a8469c;--c4:#b98300;--c5:#6a58d6;
---good:#0f7b4d;--good-bg:#e5f5ec;--warn:#8a5a00;--warn-bg:#fdf2d8;--bad:#b3261e;--bad-bg:#fde9e7;
+--good:#0f7b4d;--good-bg:#e5f5ec;--warn:#8a5a00;--warn-bg:#fdf2d8;--critical:#b3261e;--critical-bg:#fde9e7;
 --shadow:0 1px 2px rgb(0 0 0/.05),0 4px 16px rgb(0 0 0/.04)}
 @media(prefers-color-scheme:dark){:root{--page:#121316;--card:#1b1d22;--ink:#eceded;--soft:#9ba1ad;--faint:#2d3037;
 --bar:#5b9ff0;--c0:#5b9ff0;--c1:#f08a4b;--c2:#3fbf8f;--c3:#d983cf;--c4:#dcae3c;--c5:#9b8cff;
---good:#63d39d;--good-bg:#14301f;--warn:#f0c25e;--warn-bg:#352a0f;--bad:#ff8f86;--bad-bg:#3b1a17;--shadow:none}}
+--good:#63d39d;--good-bg:#14301f;--warn:#f0c25e;--warn-bg:#352a0f;--critical:#ff8f86;--critical-bg:#3b1a17;--shadow:none}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--page);color:var(--ink);
 font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
@@ -27,7 +27,7 @@ border-left:5px solid var(--soft);overflow-wrap:anywhere}
 .verdict b{display:block;font-size:17px}
 .verdict.good{background:var(--good-bg);border-color:var(--good)}.verdict.good b{color:var(--good)}
 .verdict.warn{background:var(--warn-bg);border-color:var(--warn)}.verdict.warn b{color:var(--warn)}
-.verdict.bad{background:var(--bad-bg);border-color:var(--bad)}.verdict.bad b{color:var(--bad)}
+.verdict.critical{background:var(--critical-bg);border-color:var(--critical)}.verdict.critical b{color:var(--critical)}
 .pictures{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,1fr);gap:18px;align-items:start}
 .pictures .card>img{width:100%}
 .alone{grid-template-columns:minmax(0,620px)}
@@ -36,6 +36,10 @@ background:repeating-conic-gradient(#ccc 0 25%,#fff 0 50%) 0 0/16px 16px}
 .strip{display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:12px 10px}
 .below{margin-top:18px}.below .strip{grid-template-columns:repeat(auto-fit,minmax(100px,1fr))}
 .strip figure{margin:0;line-height:2;text-align:center;font-size:12px;color:var(--soft)}.strip img{width:100%}
+.findings{display:grid;gap:18px}
+.finding{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));gap:18px;align-items:stretch}
+.finding .card.good{border-left:5px solid var(--good)}.finding .card.warn{border-left:5px solid var(--warn)}
+.finding .card.critical{border-left:5px solid var(--critical)}.finding p{margin:8px 0;overflow-wrap:anywhere}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(120px,1fr));gap:12px;margin:20px 0}
 .tiles div{background:var(--card);border-radius:12px;box-shadow:var(--shadow);padding:12px 16px}
 .tiles span{display:block;color:var(--soft);font-size:13px}
@@ -77,7 +81,7 @@ figcaption{color:var(--soft);font-size:13.5px;margin-top:auto;padding-top:6px}
 .events thead th{color:var(--soft);font-size:12.5px}
 .tag{display:inline-block;border-radius:6px;padding:0 7px;background:var(--faint);font-size:12.5px;white-space:nowrap}
 .tag.good{background:var(--good-bg);color:var(--good)}.tag.warn{background:var(--warn-bg);color:var(--warn)}
-.tag.bad{background:var(--bad-bg);color:var(--bad)}
+.tag.critical{background:var(--critical-bg);color:var(--critical)}
 footer{margin-top:36px;color:var(--soft);font-size:13px}
 @media(max-width:760px){main{padding:20px 14px 40px}.pictures{grid-template-columns:minmax(0,1fr)}
 .charts,.pictures{gap:14px}.card{padding:14px}.events td:first-child,.events th:first-child{display:none}}

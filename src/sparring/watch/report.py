@@ -18,6 +18,7 @@ from sparring.core.folder import RunFolder, read_lines
 from sparring.core.observer import Tick, Watcher
 from sparring.watch.charts import charts
 from sparring.watch.curves import draw
+from sparring.watch.findings import failing, section, sentence, standing
 from sparring.watch.page import page
 from sparring.watch.pictures import grids, open_picture, pick, shrunk
 from sparring.watch.words import duration, kimg, memory, now
@@ -27,7 +28,7 @@ TICK_SECONDS = 20.0
 LARGE, SMALL = 1024, 240  # longest side, in pixels, of the latest grid and of those in the strip
 STRIP = 9
 EVENTS_SHOWN = 60
-SEVERITIES = ("good", "warn", "bad")
+SEVERITIES = ("good", "warn", "critical")
 
 Record = Mapping[str, Any]
 
@@ -80,12 +81,14 @@ def write_report(folder: RunFolder, running: bool, title: str = "") -> Path:
     recipe = folder.read_recipe()
     records = [record for record in folder.read_log() if isinstance(record, dict)]
     events = [event for event in read_lines(folder.events) if isinstance(event, dict)]
+    findings = standing(events)
     heading = escape(title) if title else _heading(recipe)
     body = "".join(
         (
             f"<h1>{heading}</h1>",
             _progress(recipe, records, running),
-            _verdict(events),
+            _verdict(events, findings),
+            section(findings, records),
             _tiles(recipe, records, running),
             _pictures(folder),
             _curves(records),
@@ -133,8 +136,14 @@ def _total(recipe: Record, records: Sequence[Record]) -> float:
     return _value(train, "kimg") * 1000 if isinstance(train, Mapping) else 0.0
 
 
-def _verdict(events: Sequence[Record]) -> str:
+def _verdict(events: Sequence[Record], findings: Sequence[Record]) -> str:
     verdicts = [event for event in events if event.get("kind") == "verdict"]
+    failed = failing(findings)
+    if failed and (not verdicts or _value(failed[0], "nimg") > _value(verdicts[-1], "nimg")):
+        return (
+            f'<div class="verdict {_severity(failed[0])}"><b>{escape(sentence(findings))}</b>'
+            '<span class="soft">What shows it, and what to try, is said below.</span></div>'
+        )
     if not verdicts:
         return (
             '<div class="verdict"><b>No verdict yet</b><span class="soft">'

@@ -12,10 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from sparring.core.observer import Tick, Watcher
+from sparring.core.readings import PREFIX
+from sparring.watch.findings import stands
 from sparring.watch.words import by_turn, duration, kimg, memory, number, printable
 
 EVENTS_SHOWN = 6
-STYLES = {"good": "green", "warn": "yellow", "bad": "bold red"}
+STYLES = {"good": "green", "warn": "yellow", "critical": "bold red"}
+# Of the referee's readings, which are many, those that say most of samples; the report has all.
+TELLING = ("probe/diversity", "probe/coverage", "probe/distance", "probe/auc")
 COLUMNS = {"loss": "loss", "real_logits": "D on reals", "fake_logits": "D on fakes", "gradient_norm": "gradient"}
 
 
@@ -36,6 +40,8 @@ class Terminal(Watcher):
         # Read by the thread that refreshes the screen: replaced as a whole, never changed in place.
         self.last: Tick | None = None
         self.events: tuple[Text, ...] = ()
+        self.readings: dict[str, float | None] = {}  # the newest of each: not every tick has a look
+        self.findings: dict[str, dict[str, Any]] = {}
 
     @property
     def lively(self) -> bool:
@@ -56,6 +62,8 @@ class Terminal(Watcher):
 
     def tick(self, tick: Tick) -> None:
         self.last, self.nimg, self.total = tick, tick.nimg, tick.total_nimg
+        read = {k: v for k, v in by_turn(tick.terms)[1].items() if k in TELLING or not k.startswith(PREFIX)}
+        self.readings = {**self.readings, **read}
         if self.live is not None:
             self.live.refresh()
         elif (tenth := _tenth(tick.nimg, tick.total_nimg)) > self.tenth:
@@ -63,6 +71,9 @@ class Terminal(Watcher):
             self._print(_plain_line(tick))
 
     def event(self, kind: str, message: str, **details: Any) -> None:
+        if kind == "finding":
+            others = {name: old for name, old in self.findings.items() if name != details.get("name")}
+            self.findings = {**others, str(details.get("name")): details} if stands(details) else others
         line = Text(printable(f"{kind}: {message}"), STYLES.get(str(details.get("severity")), ""))
         if self.live is None:
             self._print(line)
@@ -88,11 +99,12 @@ class Terminal(Watcher):
         width, tick = self.console.width, self.last
         parts: list[RenderableType] = [Text(self.title, "bold"), self._progress(width)]
         if tick is not None:
-            turns, readings = by_turn(tick.terms)
+            turns, _ = by_turn(tick.terms)
             if turns:
                 parts.append(_table(turns, width))
-            if readings:
+            if readings := self.readings:
                 parts.append(Text("  ".join(f"{name} {number(value)}" for name, value in readings.items())))
+        parts.extend(_finding(finding) for finding in self.findings.values())
         parts.extend(self.events)
         return Group(*parts)
 
@@ -111,6 +123,13 @@ class Terminal(Watcher):
         line = Table.grid(padding=(0, 1))
         line.add_row(bar, Text(count))
         return Group(line, Text(" · ".join(facts), "dim"))
+
+
+def _finding(finding: dict[str, Any]) -> Text:
+    """One line for what the referee stands by."""
+    severity, since = str(finding.get("severity")), kimg(float(finding.get("since", 0)))
+    line = Text(f"{severity}  ", STYLES.get(severity, ""), overflow="ellipsis", no_wrap=True)
+    return line.append(printable(f"{finding.get('title')} since {since} kimg: {finding.get('evidence')}"), "default")
 
 
 def _table(turns: dict[str, dict[str, float | None]], width: int) -> Table:

@@ -128,7 +128,7 @@ class WandB(Watcher):
 
     def event(self, kind: str, message: str, **details: Any) -> None:
         """Warnings become alerts; the rest is in ``events.jsonl``."""
-        if self.run is not None and details.get("severity") in ("warn", "bad"):
+        if self.run is not None and details.get("severity") in ("warn", "critical"):
             self.run.alert(title=kind, text=message)
 
     def picture(self, path: Path, nimg: int) -> None:

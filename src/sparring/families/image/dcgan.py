@@ -25,6 +25,7 @@ from sparring.core.spec import DataSpec
 from sparring.nn.augment import diff_translation
 from sparring.nn.dcgan import DCDiscriminator, DCGenerator
 from sparring.nn.perceptron import PointDiscriminator, PointGenerator
+from sparring.nn.together import judge_together
 from sparring.objectives.adversarial import choose
 from sparring.objectives.penalties import consistency, dragan, r1
 
@@ -84,7 +85,7 @@ class DCGAN(Game):
 
     def discriminator(self, batch: Batch) -> Outcome:
         fake = batch.share("G", self.fakes)
-        real_logits, fake_logits = self.D(batch.real, batch.labels), self.D(fake, batch.labels)
+        real_logits, fake_logits = judge_together(self.D, [batch.real, fake], batch.labels, apart=self.reference)
         loss, terms = self.loss.discriminator(real_logits, fake_logits), {}
         if self.config.dragan > 0:
             noise, mix = batch.uniform(*self.spec.shape), batch.uniform(*[1] * len(self.spec.shape))
@@ -126,7 +127,7 @@ class DCGAN(Game):
     def defaults(cls, spec: DataSpec) -> Settings:
         if spec.modality == "points":
             return {
-                "train": {"kimg": 1536.0, "batch": 128, "ema_kimg": 64.0},
+                "train": {"kimg": 1024.0, "batch": 128, "ema_kimg": 64.0},
                 "game": {"z_dim": 2, "width": 64, "r1_gamma": 0.2, "r1_every": 4},
                 "optim": {"lr": 2e-3, "betas": (0.0, 0.99), "schedule": "cosine"},
             }

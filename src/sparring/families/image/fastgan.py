@@ -40,6 +40,7 @@ class FastGAN(Game):
     """Skip-layer excitation in G, a self-supervised D, hinge loss. Paper and command: see the module."""
 
     config_class = Config
+    plays = "hinge"
     not_accumulable = "BatchNorm in G and D: statistics are per microbatch"
     not_augmentable = "its D always sees changed pictures; choose the changes with --game.policy"
 

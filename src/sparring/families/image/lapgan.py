@@ -24,6 +24,7 @@ from sparring.core.config import Optim, Settings, setting
 from sparring.core.errors import SparringError
 from sparring.core.game import Game, Turn
 from sparring.core.spec import DataSpec
+from sparring.nn.dropout import Dropout
 from sparring.nn.laplacian import Size, down, size_of, sizes, up
 from sparring.objectives.adversarial import choose
 from sparring.objectives.penalties import r1
@@ -181,7 +182,7 @@ class CoarseDiscriminator(nn.Module):
             nn.ReLU(),
             nn.Linear(width, width),
             nn.ReLU(),
-            nn.Dropout(config.dropout),
+            Dropout(config.dropout),
             nn.Linear(width, 1),
         )
 
@@ -222,7 +223,7 @@ class DetailDiscriminator(nn.Module):
             nn.Conv2d(config.width, config.width, 5, 2, padding=2),
             nn.ReLU(),
             nn.Flatten(),
-            nn.Dropout(config.dropout),
+            Dropout(config.dropout),
             nn.Linear(config.width * math.prod((side + 1) // 2 for side in size), 1),
         )
 

@@ -50,6 +50,7 @@ class Progressive(Game):
     """WGAN-GP on a growing picture. Paper and command: see the module."""
 
     config_class = Config
+    plays = "wasserstein"
     not_accumulable = "minibatch standard deviation: D compares the samples of a microbatch"
 
     def __init__(self, spec: DataSpec, config: Config):
@@ -84,7 +85,7 @@ class Progressive(Game):
         drift = self.config.drift * real_logits.square().mean()  # appendix A.1
         loss = wasserstein.discriminator(real_logits, fake_logits) + penalty + drift
         terms = {"penalty": penalty, "drift": drift, "grown": penalty.new_tensor(self.grown(batch.nimg))}
-        return Outcome(loss, terms, real_logits, fake_logits, self.frame.full(fake, level))
+        return Outcome(loss, terms, real_logits, fake_logits, fake)
 
     def generator(self, batch: Batch) -> Outcome:
         grown = self.grown(batch.nimg)
@@ -93,7 +94,7 @@ class Progressive(Game):
         fake_logits = self.D(fake, level, alpha)
         self.G.grown.fill_(grown)  # for those who sample: a function of progress alone, whoever writes it
         loss = wasserstein.generator(fake_logits, None)
-        return Outcome(loss, fake_logits=fake_logits, fake=self.frame.full(fake, level))
+        return Outcome(loss, fake_logits=fake_logits, fake=fake)
 
     def sample(self, batch: Batch) -> Tensor:
         level, alpha = stage(self.G.grown.item())

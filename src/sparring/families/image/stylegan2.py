@@ -23,6 +23,7 @@ from sparring.core.game import Game, Turn
 from sparring.core.spec import DataSpec
 from sparring.nn.style import Mapping, Synthesis
 from sparring.nn.style_critic import StyleDiscriminator
+from sparring.nn.together import judge_together
 from sparring.objectives.adversarial import non_saturating
 from sparring.objectives.path_length import path_lengths, path_penalty
 from sparring.objectives.penalties import r1
@@ -87,6 +88,7 @@ class StyleGAN2(Game):
     """Skip generator, residual discriminator, lazy regularisation. Paper and command: see the module."""
 
     config_class = Config
+    plays = "non_saturating"
     truncates: ClassVar[bool] = True
     not_accumulable = "minibatch standard deviation: D compares the samples of a microbatch"
 
@@ -125,8 +127,8 @@ class StyleGAN2(Game):
 
     def discriminator(self, batch: Batch) -> Outcome:
         fake = batch.share("G", self.fakes)
-        # In separate calls: the minibatch standard deviation must not see reals and fakes together.
-        real_logits, fake_logits = self.D(batch.real, batch.labels), self.D(fake, batch.labels)
+        # The minibatch standard deviation sees reals and fakes apart, in one call as in two.
+        real_logits, fake_logits = judge_together(self.D, [batch.real, fake], batch.labels, apart=self.reference)
         loss = non_saturating.discriminator(real_logits, fake_logits)
         return Outcome(loss, real_logits=real_logits, fake_logits=fake_logits, fake=fake)
 

@@ -25,6 +25,7 @@ from sparring.nn.alias_free import AliasFreeSynthesis
 from sparring.nn.fir import filter_down
 from sparring.nn.style import Mapping
 from sparring.nn.style_critic import StyleDiscriminator
+from sparring.nn.together import judge_together
 from sparring.objectives.adversarial import non_saturating
 from sparring.objectives.penalties import r1
 
@@ -86,6 +87,7 @@ class StyleGAN3(Game):
     """Alias-free generator, StyleGAN2's discriminator. Paper and command: see the module."""
 
     config_class = Config
+    plays = "non_saturating"
     truncates: ClassVar[bool] = True
     not_accumulable = "minibatch standard deviation: D compares the samples of a microbatch"
 
@@ -111,12 +113,16 @@ class StyleGAN3(Game):
             turns.insert(1, Turn("D", self.penalty, every=self.config.r1_every))
         return turns
 
+    def seen(self, images: Tensor, batch: Batch) -> Tensor:
+        """For R, D is short-sighted at first, or it would see the waves themselves (appendix D.2)."""
+        if not self.config.rotation:
+            return images
+        fade = max(1 - batch.nimg / (1000 * self.config.blur_kimg), 0.0)
+        return blurred(images, fade * self.config.blur_sigma)
+
     def judge(self, images: Tensor, batch: Batch) -> Tensor:
-        """D's logits; for R, D is short-sighted at first, or it would see the waves themselves (appendix D.2)."""
-        if self.config.rotation:
-            fade = max(1 - batch.nimg / (1000 * self.config.blur_kimg), 0.0)
-            images = blurred(images, fade * self.config.blur_sigma)
-        logits: Tensor = self.D(images, batch.labels)
+        """D's logits."""
+        logits: Tensor = self.D(self.seen(images, batch), batch.labels)
         return logits
 
     def discriminator(self, batch: Batch) -> Outcome:
@@ -124,7 +130,8 @@ class StyleGAN3(Game):
         z = batch.noise(self.config.z_dim)
         self.G.mapping.observe(z, batch.labels)
         fake = self.G(z, batch.labels, observe=True)
-        real_logits, fake_logits = self.judge(batch.real, batch), self.judge(fake, batch)
+        shown = [self.seen(batch.real, batch), self.seen(fake, batch)]
+        real_logits, fake_logits = judge_together(self.D, shown, batch.labels, apart=self.reference)
         loss = non_saturating.discriminator(real_logits, fake_logits)
         return Outcome(loss, real_logits=real_logits, fake_logits=fake_logits, fake=fake)
 

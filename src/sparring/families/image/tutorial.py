@@ -17,6 +17,9 @@ from sparring.core.config import Optim, Settings
 from sparring.core.errors import SparringError
 from sparring.core.game import Game, Turn
 from sparring.core.spec import DataSpec
+from sparring.nn.convolution import UpConv2d
+from sparring.nn.dropout import Dropout
+from sparring.nn.together import BatchNorm2d, judge_together
 from sparring.objectives.adversarial import non_saturating
 
 Z_DIM = 100
@@ -44,12 +47,12 @@ class Tutorial(Game):
             nn.Linear(Z_DIM, 128 * 8 * 8),
             nn.ReLU(),
             nn.Unflatten(1, (128, 8, 8)),
-            nn.Upsample(scale_factor=2),
-            nn.Conv2d(128, 128, 3, padding=1),
+            nn.Identity(),  # the tutorial has a layer here that doubles; what follows does both
+            UpConv2d(128, 128),
             nn.BatchNorm2d(128, momentum=0.78),
             nn.ReLU(),
-            nn.Upsample(scale_factor=2),
-            nn.Conv2d(128, 64, 3, padding=1),
+            nn.Identity(),
+            UpConv2d(128, 64),
             nn.BatchNorm2d(64, momentum=0.78),
             nn.ReLU(),
             nn.Conv2d(64, 3, 3, padding=1),
@@ -58,20 +61,20 @@ class Tutorial(Game):
         self.D = nn.Sequential(
             nn.Conv2d(3, 32, 3, stride=2, padding=1),
             nn.LeakyReLU(0.2),
-            nn.Dropout(0.25),
+            Dropout(0.25),
             nn.Conv2d(32, 64, 3, stride=2, padding=1),
             nn.ZeroPad2d((0, 1, 0, 1)),
-            nn.BatchNorm2d(64, momentum=0.82),
+            BatchNorm2d(64, momentum=0.82),
             nn.LeakyReLU(0.25),
-            nn.Dropout(0.25),
+            Dropout(0.25),
             nn.Conv2d(64, 128, 3, stride=2, padding=1),
-            nn.BatchNorm2d(128, momentum=0.82),
+            BatchNorm2d(128, momentum=0.82),
             nn.LeakyReLU(0.2),
-            nn.Dropout(0.25),
+            Dropout(0.25),
             nn.Conv2d(128, 256, 3, padding=1),
-            nn.BatchNorm2d(256, momentum=0.8),
+            BatchNorm2d(256, momentum=0.8),
             nn.LeakyReLU(0.25),
-            nn.Dropout(0.25),
+            Dropout(0.25),
             nn.Flatten(),
             nn.Linear(256 * 5 * 5, 1),
         )
@@ -87,7 +90,7 @@ class Tutorial(Game):
 
     def discriminator(self, batch: Batch) -> Outcome:
         fake = batch.share("G", self.fakes)
-        real_logits, fake_logits = self.D(batch.real), self.D(fake)
+        real_logits, fake_logits = judge_together(self.D, [batch.real, fake], apart=self.reference)
         loss = non_saturating.discriminator(real_logits, fake_logits) / 2
         return Outcome(loss, real_logits=real_logits, fake_logits=fake_logits, fake=fake)
 

@@ -18,6 +18,7 @@ from sparring.core.batch import Batch, Outcome
 from sparring.core.config import Settings, setting
 from sparring.core.game import Game, Turn
 from sparring.core.spec import DataSpec
+from sparring.nn.together import judge_together
 from sparring.objectives.adversarial import choose
 
 REFUSED = [("wasserstein", "it needs a critic of bounded slope; --family wgan_gp has one")]
@@ -71,7 +72,7 @@ class Vanilla(Game):
 
     def discriminator(self, batch: Batch) -> Outcome:
         fake = batch.share("G", self.fakes)
-        real_logits, fake_logits = self.D(batch.real), self.D(fake)
+        real_logits, fake_logits = judge_together(self.D, [batch.real, fake], apart=self.reference)
         loss = self.loss.discriminator(real_logits, fake_logits)
         return Outcome(loss, real_logits=real_logits, fake_logits=fake_logits, fake=fake)
 

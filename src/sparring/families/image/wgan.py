@@ -23,6 +23,7 @@ from sparring.core.game import Game, Turn
 from sparring.core.observer import Controller
 from sparring.core.spec import DataSpec
 from sparring.nn.dcgan import DCDiscriminator, DCGenerator
+from sparring.nn.together import judge_together
 from sparring.objectives.adversarial import wasserstein
 from sparring.objectives.penalties import clip_weights
 
@@ -49,6 +50,7 @@ class WGAN(Game):
     """The critic estimates a distance, G shortens it. Paper and command: see the module."""
 
     config_class = Config
+    plays = "wasserstein"
     not_accumulable = "BatchNorm: statistics are per microbatch"
 
     def __init__(self, spec: DataSpec, config: Config):
@@ -72,7 +74,7 @@ class WGAN(Game):
 
     def critic(self, batch: Batch) -> Outcome:  # lines 3 to 6; `WeightClip` is line 7
         fake = self.fakes(batch)
-        real_logits, fake_logits = self.D(batch.real), self.D(fake)
+        real_logits, fake_logits = judge_together(self.D, [batch.real, fake], apart=self.reference)
         loss = wasserstein.discriminator(real_logits, fake_logits)
         return Outcome(loss, {"distance": -loss}, real_logits, fake_logits, fake)
 

@@ -22,6 +22,7 @@ from sparring.core.spec import DataSpec
 from sparring.nn.conditional import BatchNorm
 from sparring.nn.perceptron import PointDiscriminator, PointGenerator
 from sparring.nn.resnet import ResDiscriminator, ResGenerator, discriminator_widths, generator_widths
+from sparring.nn.together import judge_together
 from sparring.objectives import penalties
 from sparring.objectives.adversarial import choose
 
@@ -85,7 +86,7 @@ class WGANGP(Game):
 
     def critic(self, batch: Batch) -> Outcome:
         real, fake = self.reals(batch), self.judged(batch)
-        real_logits, fake_logits = self.D(real), self.D(fake)
+        real_logits, fake_logits = judge_together(self.D, [real, fake], apart=self.reference)
         loss = self.loss.discriminator(real_logits, fake_logits)
         # Algorithm 1, lines 4 to 7: a point on the line between a real and a fake, one number per pair.
         mix = batch.uniform(*[1] * len(self.spec.shape))
@@ -114,9 +115,9 @@ class WGANGP(Game):
     def defaults(cls, spec: DataSpec) -> Settings:
         if spec.modality == "points":
             return {
-                "train": {"kimg": 3072.0, "batch": 128, "ema_kimg": 192.0},
-                "game": {"z_dim": 2, "width": 64, "gp_weight": 0.3, "d_steps": 3, "dequantise": False},
-                "optim": {"lr": 2e-3, "schedule": "cosine"},
+                "train": {"kimg": 1024.0, "batch": 128, "ema_kimg": 64.0},
+                "game": {"z_dim": 2, "width": 64, "gp_weight": 0.1, "d_steps": 1, "dequantise": False},
+                "optim": {"lr": 2e-3, "betas": (0.0, 0.99), "schedule": "cosine"},
             }
         # The paper's 50,000 steps of G are 16,000 kimg; for less data than CIFAR-10, as many passes over it.
         return {"train": {"kimg": float(min(max(round(spec.count * 0.32), 1000), 16000))}}

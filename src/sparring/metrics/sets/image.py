@@ -11,7 +11,7 @@ from sparring.metrics.classification_accuracy import classification_accuracy
 from sparring.metrics.lpips import PerceptualDistance, find_lpips
 from sparring.metrics.ms_ssim import alikeness
 from sparring.metrics.path_length import PIXELS, path_length
-from sparring.metrics.sets import features
+from sparring.metrics.sets import features, pairs
 from sparring.metrics.sets.features import NORMAL
 from sparring.metrics.sliced_wasserstein import pyramid_distance
 from sparring.metrics.suite import Look, Measured, Metric, Sample, Sides
@@ -94,6 +94,7 @@ def look_of(distance: PerceptualDistance) -> Look:
 
 METRICS: tuple[Metric, ...] = (
     *features.METRICS,
+    *pairs.METRICS,
     Metric(
         "swd",
         {"SWD x1000": "lower"},
@@ -132,3 +133,4 @@ METRICS: tuple[Metric, ...] = (
     ),
 )
 CHEAP = ("fd", "kid", "density")
+BEST_BY = "FD"

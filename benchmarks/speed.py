@@ -1,0 +1,279 @@
+"""How fast a step is: beside the tutorial's loop, beside a loop by hand, and beside formulas as they are written.
+
+    python benchmarks/speed.py [--pairs 5] [--steps 12] [--only tutorial hand phases peak] [--report]
+
+Every figure is a pair of whole processes, run in turn, first one way round and then the other; each process tells the
+median of its steps but the first three. What is done is kept in --results, and the same command goes on from there.
+With --report, docs/results/speed.md is written from what is there.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from datetime import date
+from pathlib import Path
+from statistics import median
+
+HERE = Path(__file__).parent
+REPORT = HERE.parent / "docs" / "results" / "speed.md"
+WARM = 3
+
+# Name: (what is measured, the other way, the faster way, the bar for the ratio); arguments of `play`.
+PAIRS = {
+    "tutorial": ("tutorial networks, fp32", ("literal",), ("engine", "keep"), 3.0),
+    "tutorial-default": ("the same, default allocator", ("literal",), ("engine",), 0.0),
+    "tutorial-bf16": ("tutorial networks, bf16", ("literal",), ("engine", "keep", "bf16"), 3.8),
+    "hand": ("a loop by hand, fp32", ("by_hand", "keep"), ("engine", "keep"), 0.97),
+    "phases-r3gan-D": ("R3GAN, D's turn with R1 and R2", ("phase", "r3gan", "0", "ref"), ("phase", "r3gan", "0"), 1.25),
+    "phases-r3gan-G": ("R3GAN, G's turn", ("phase", "r3gan", "1", "ref"), ("phase", "r3gan", "1"), 1.25),
+    "phases-sg2-D": ("StyleGAN2, D's turn", ("phase", "stylegan2", "0", "ref"), ("phase", "stylegan2", "0"), 1.25),
+    "phases-sg2-R1": ("StyleGAN2, R1", ("phase", "stylegan2", "1", "ref"), ("phase", "stylegan2", "1"), 1.25),
+    "phases-sg2-G": ("StyleGAN2, G's turn", ("phase", "stylegan2", "2", "ref"), ("phase", "stylegan2", "2"), 1.25),
+}
+
+
+# ---------------------------------------------------------------------- one process
+
+
+def play(way, steps):
+    """Run one way; returns what it tells."""
+    import torch
+    import tutorial_loop as loops
+
+    if "keep" in way:
+        from sparring.engine.allocator import keep_memory
+
+        keep_memory()
+    torch.manual_seed(0)
+    precision = "bf16" if "bf16" in way else "fp32"
+    if way[0] == "peak":
+        return peak()
+    if way[0] == "phase":
+        watch = phase(way[1], int(way[2]), "ref" in way, steps)
+    elif way[0] == "literal":
+        watch = loops.literal(steps)
+    else:
+        watch = getattr(loops, way[0])(steps, precision)
+    wall, cpu = zip(*watch.laps[WARM:], strict=True)
+    return {"wall": median(wall), "cpu": median(cpu), "threads": torch.get_num_threads(), "load": os.getloadavg()[0]}
+
+
+def setting(name):
+    """The game at the sizes of the published comparison, with no weight 0, and its batch."""
+    import torch
+
+    from sparring.core.registry import load_family
+    from sparring.core.spec import DataSpec
+
+    family, spec = load_family(name), DataSpec("image", (3, 32, 32), count=50_000)
+    if name == "r3gan":
+        config, batch = family.config_class(width=192, blocks=2), 8
+    else:
+        config = family.config_class(channel_base=16384, channel_max=256, mapping_layers=2, path_weight=0, mixing=0)
+        batch = 4
+    torch.manual_seed(0)
+    game = family(spec, config).train()
+    with torch.no_grad():
+        for parameter in game.parameters():
+            if not parameter.any():
+                parameter.normal_(0, 0.05)
+    return game, batch
+
+
+def turn_of(game, batch, place):
+    """One turn's loss and backward pass; returns the movers' gradients."""
+    import torch
+
+    from sparring.core.batch import Batch
+    from sparring.core.seeds import PositionNoise
+
+    turn = game.turns(0)[place]
+    for name, player in game.players().items():
+        player.requires_grad_(name in turn.movers)
+    game.zero_grad()
+    torch.manual_seed(1)
+    real = torch.rand(batch, 3, 32, 32) * 2 - 1
+    turn.loss(Batch(real, None, 0, PositionNoise(batch, 5, torch.device("cpu")))).loss.backward()
+    return [p.grad for name in turn.movers for p in game.players()[name].parameters() if p.grad is not None]
+
+
+def phase(name, place, reference, steps):
+    """A turn again and again."""
+    from tutorial_loop import Watch
+
+    from sparring.core.rewritten import set_reference
+
+    game, batch = setting(name)
+    set_reference(game.modules(), reference)
+    watch = Watch()
+    for _ in range(steps):
+        turn_of(game, batch, place)
+        watch.lap()
+    return watch
+
+
+def difference(name, place):
+    """The largest difference between the two ways' gradients, as a share of each tensor's norm, in double precision."""
+    import torch
+
+    from sparring.core.rewritten import set_reference
+
+    torch.set_default_dtype(torch.float64)
+    game, _ = setting(name)
+    found = []
+    for reference in (True, False):
+        set_reference(game.modules(), reference)
+        found.append(turn_of(game, 4, place))
+    torch.set_default_dtype(torch.float32)
+    return max(float((a - b).norm() / a.norm().clamp(min=1e-12)) for a, b in zip(*found, strict=True))
+
+
+def peak():
+    """The most that this machine's matrix products reach, and what a step of the tutorial multiplies, in GFLOP."""
+    import torch
+    import tutorial_loop as loops
+    from torch.utils.flop_counter import FlopCounterMode
+
+    best = 0.0
+    a, b = torch.randn(2048, 2048), torch.randn(2048, 2048)
+    images, weight = torch.randn(32, 128, 32, 32).to(memory_format=torch.channels_last), torch.randn(64, 128, 3, 3)
+    for work, run in (
+        (2 * 2048**3, lambda: a @ b),
+        (2 * 32 * 32 * 32 * 128 * 64 * 9, lambda: torch.conv2d(images, weight, padding=1)),
+    ):
+        for _ in range(12):
+            start = time.perf_counter()
+            run()
+            best = max(best, work / (time.perf_counter() - start) / 1e9)
+    counts = {}
+    for name, run in (("literal", loops.literal), ("engine", loops.engine)):
+        with FlopCounterMode(display=False) as counter:
+            run(1)
+        counts[name] = counter.get_total_flops() / 1e9
+    return {"peak": best, **counts}
+
+
+# ---------------------------------------------------------------------- all of them
+
+
+def tell(way, steps):
+    """Run one way in a process of its own."""
+    command = [sys.executable, str(HERE / "speed.py"), "--play", *way, "--steps", str(steps)]
+    environment = {"OMP_WAIT_POLICY": "passive", **os.environ}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def measure(options):
+    """Everything that is not in the results yet, a round of all pairs at a time."""
+    results = json.loads(options.results.read_text()) if options.results.exists() else {}
+    wanted = [name for name in PAIRS if not options.only or name.split("-")[0] in options.only]
+
+    def keep():
+        options.results.parent.mkdir(parents=True, exist_ok=True)
+        options.results.write_text(json.dumps(results, indent=1))
+
+    if "peak" not in results and (not options.only or "peak" in options.only):
+        results["peak"] = tell(("peak",), 1)
+        keep()
+    for number in range(options.pairs):
+        for name in wanted:
+            pairs = results.setdefault(name, [])
+            if len(pairs) > number:
+                continue
+            ways = PAIRS[name][1:3]
+            steps = options.steps if name.startswith("phases") else 2 * options.steps
+            both = {way: tell(way, steps) for way in (ways if number % 2 == 0 else ways[::-1])}
+            pairs.append([both[ways[0]], both[ways[1]]])
+            keep()
+            told = " ".join(f"{kind} {pairs[-1][0][kind] / pairs[-1][1][kind]:.2f}" for kind in ("wall", "cpu"))
+            print(f"{name}: pair {number + 1}, ratio {told}, load {os.getloadavg()[0]:.1f}", flush=True)
+    for name in wanted:
+        if name.startswith("phases") and f"exact {name}" not in results:
+            family, place = PAIRS[name][1][1:3]
+            results[f"exact {name}"] = difference(family, int(place))
+            keep()
+    return results
+
+
+def rows(results):
+    """Lines of the table."""
+    for name, (label, _, _, bar) in PAIRS.items():
+        pairs = results.get(name)
+        if not pairs:
+            continue
+        cells = []
+        for kind in ("wall", "cpu"):
+            ratios = sorted(a[kind] / b[kind] for a, b in pairs)
+            cells.append(f"**{median(ratios):.2f}** ({ratios[0]:.2f}–{ratios[-1]:.2f})")
+        slow, fast = (1000 * median(pair[i]["wall"] for pair in pairs) for i in (0, 1))
+        exact = results.get(f"exact {name}")
+        load = max(way["load"] for pair in pairs for way in pair)
+        cells += [f"{slow:.0f} → {fast:.0f}", f"{bar:g}" if bar else "", f"{exact:.0e}" if exact is not None else ""]
+        yield f"| {label} | {' | '.join(cells)} | {len(pairs)} | {load:.1f} |"
+
+
+def report(results, options):
+    """Write docs/results/speed.md."""
+    lines = [
+        "# How fast a step is",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| date | {date.today()} |",
+        f"| command | `make bench-speed`; {options.pairs} pairs |",
+        f"| hardware | {platform.machine()}, {os.cpu_count()} cores |",
+        "",
+        "Whole processes in turn; a ratio is the slower way's time over the faster one's, median (least–most) of the",
+        "pairs. Load: the most processes that wanted to run meanwhile. Exactness: the largest difference of a",
+        "gradient's tensors between the two ways in double precision, as a share of its norm.",
+        "",
+        "| what | by the clock | of the processor | ms a step | bar | exactness | pairs | load |",
+        "|---|---|---|---|---:|---:|---:|---:|",
+        *rows(results),
+        "",
+    ]
+    top = results.get("peak")
+    if top and results.get("tutorial"):
+        pairs = results["tutorial"]
+        lines += [
+            f"The most that was seen of this machine is {top['peak']:.0f} GFLOP/s (a matrix product or a convolution, "
+            "fp32). Of it:",
+            "",
+            *(
+                f"* {name}: {top[key]:.1f} GFLOP a step, {top[key] / seconds:.0f} GFLOP/s, "
+                f"**{top[key] / seconds / top['peak']:.0%}**"
+                for name, key, seconds in (
+                    ("the literal loop", "literal", median(a["wall"] for a, _ in pairs)),
+                    ("the engine", "engine", median(b["wall"] for _, b in pairs)),
+                )
+            ),
+            "",
+        ]
+    REPORT.write_text("\n".join(lines))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=12, help="of a phase; of the tutorial twice as many")
+    parser.add_argument("--only", nargs="*", default=[], help="tutorial, hand, phases, peak")
+    parser.add_argument("--results", type=Path, default=Path("runs/speed/results.json"))
+    parser.add_argument("--report", action="store_true")
+    parser.add_argument("--play", nargs="+", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.play:
+        print(json.dumps(play(options.play, options.steps)))
+        return
+    results = measure(options)
+    print("\n".join(rows(results)))
+    if options.report:
+        report(results, options)
+
+
+if __name__ == "__main__":
+    main()

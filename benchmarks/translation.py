@@ -1,0 +1,393 @@
+"""Pictures from pictures, each beside what it has to beat: the tables of docs/results/translation.md.
+
+    python benchmarks/translation.py DATA [--minutes 40] [--workers 1] [--only pix2pix l1]
+
+DATA holds facades/, horse2zebra/, super_resolution/, cats64/ and weights/ (SqueezeNet 1.0, through which distances are
+measured). Every row trains for so many CPU minutes on one thread; its length in images is measured first. What was
+finished before is not done again: stop at any time and say the same again. Runs are kept in runs/bench-translation.
+"""
+
+import argparse
+import io
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from sparring.core.batch import Batch
+from sparring.core.seeds import SeedNoise
+from sparring.metrics.consistency import consistency
+from sparring.metrics.fidelity import fidelity
+from sparring.metrics.frechet import Gaussian, frechet_distance
+from sparring.metrics.lpips import load_squeezenet_taps
+from sparring.metrics.overlap import overlap
+from sparring.metrics.squeezenet import load_squeezenet
+from sparring.modalities.image import from_uint8, grid, to_uint8
+from sparring.nn.panels import panels
+from sparring.nn.resample import enlarge
+from sparring.nn.unet import UNet
+from sparring.tools.run import load
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "results" / "translation.md"
+FACADES, HORSES = "facades/facades_pairs_128.zip", "horse2zebra/horse2zebra_128.zip"
+T91, SETS, CATS = "super_resolution/t91.zip", "super_resolution/set5_set14.zip", "cats64/cats64_2500.zip"
+HELD_OUT = 250  # cats that no run sees
+PATCH = 48
+CHUNK = 20
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is trained: data as `prepare` leaves it, the family, and settings; ``share`` of the minutes."""
+
+    data: str
+    family: str
+    settings: str
+    share: float = 1.0
+
+
+PIX2PIX = "--data.size 64 --data.pairs right-to-left --game.width 32 --train.batch 4 --train.ema_kimg 1"
+UNPAIRED = "--data.size 64 --data.flip true --game.width 16 --game.blocks 4 --train.batch 2 --train.ema_kimg 1"
+SRGAN = "--data.flip true --game.width 32 --game.blocks 8 --train.batch 16 --optim.G.lr 5e-4 --train.ema_kimg 2"
+INPAINT = "--game.width 12 --game.critic_width 16 --train.batch 8 --optim.lr 4e-4 --train.ema_kimg 2"
+COLORIZE = "--game.width 16 --train.batch 8 --train.ema_kimg 2"
+ROWS = {
+    "l1": Row(FACADES, "pix2pix", f"{PIX2PIX} --game.adversarial 0"),
+    "pix2pix": Row(FACADES, "pix2pix", PIX2PIX),
+    "cyclegan": Row(HORSES, "cyclegan", UNPAIRED, 1.5),
+    "cut": Row(HORSES, "cut", f"{UNPAIRED} --game.patches 64", 1.5),
+    "srresnet": Row("t91.npz", "srgan", f"{SRGAN} --game.adversarial 0", 0.75),
+    "srgan": Row("t91.npz", "srgan", f"{SRGAN} --game.features squeezenet --game.feature_weight 0.05", 1.0),
+    "inpaint-l1": Row("cats.npz", "inpaint", f"{INPAINT} --game.adversarial 0"),
+    "inpaint": Row("cats.npz", "inpaint", INPAINT),
+    "colorize-l1": Row("cats.npz", "colorize", f"{COLORIZE} --game.adversarial 0", 0.5),
+    "colorize": Row("cats.npz", "colorize", COLORIZE, 0.5),
+}
+
+
+# ---------------------------------------------------------------------- data
+
+
+def pictures(archive: Path, prefix: str, size: int = 0, box: tuple[int, int, int, int] | None = None) -> list[Tensor]:
+    """uint8 ``(3, h, w)`` of every picture whose name begins so, in the order of names."""
+    found = []
+    with zipfile.ZipFile(archive) as file:
+        for name in sorted(name for name in file.namelist() if name.startswith(prefix) and not name.endswith("/")):
+            if name.lower().endswith((".png", ".jpg")):
+                picture = Image.open(io.BytesIO(file.read(name))).convert("RGB").crop(box)
+                picture = picture.resize((size, size), Image.Resampling.BOX) if size else picture
+                found.append(torch.from_numpy(np.array(picture)).permute(2, 0, 1))
+    return found
+
+
+def prepare(data: Path, folder: Path) -> None:
+    """Patches of the 91 pictures, overlapping by half, and the cats that may be trained on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "t91.npz").exists():
+        patches = [
+            whole[:, top : top + PATCH, left : left + PATCH]
+            for whole in pictures(data / T91, "")
+            for top in range(0, whole.shape[1] - PATCH + 1, PATCH // 2)
+            for left in range(0, whole.shape[2] - PATCH + 1, PATCH // 2)
+        ]
+        np.savez(folder / "t91.npz", images=torch.stack(patches).movedim(1, 3).numpy())
+    if not (folder / "cats.npz").exists():
+        cats = torch.stack(pictures(data / CATS, ""))
+        np.savez(folder / "cats.npz", images=cats[HELD_OUT:].movedim(1, 3).numpy())
+
+
+# ---------------------------------------------------------------------- training
+
+
+def command(row: Row, options: argparse.Namespace, run: Path, kimg: float) -> list[str]:
+    data = options.data / row.data if "/" in row.data else options.folder / "data" / row.data
+    length = ["--train.kimg", f"{kimg:g}", "--train.save_kimg", f"{kimg:g}", "--train.picture_kimg", f"{kimg / 4:g}"]
+    start = [sys.executable, "-m", "sparring", "train", str(data), "--family", row.family, "--run", str(run)]
+    return [*start, *row.settings.split(), *length, "--train.seed", str(options.seed)]
+
+
+def timed(arguments: list[str], log: Path, weights: Path) -> float:
+    """Run with one thread; the CPU seconds it took."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "SPARRING_WEIGHTS": str(weights)}
+    with log.open("a") as file:
+        child = subprocess.Popen(arguments, env=environment, stdout=file, stderr=file)
+        _, status, usage = os.wait4(child.pid, 0)
+    if status:
+        raise SystemExit(f"{' '.join(arguments)} failed; see {log}")
+    return usage.ru_utime + usage.ru_stime
+
+
+def train(name: str, options: argparse.Namespace) -> None:
+    """One run, unless it was finished before; its length from a short and a longer one before it."""
+    row, folder = ROWS[name], options.folder
+    note, log = folder / f"{name}.json", folder / "logs" / f"{name}.txt"
+    if note.exists():
+        return
+    seconds, lengths = [], (0.1, 0.4)
+    for kimg in lengths:
+        run = folder / "pace" / f"{name}-{kimg:g}"
+        shutil.rmtree(run, ignore_errors=True)
+        seconds.append(timed(command(row, options, run, kimg), log, options.data / "weights"))
+    pace = (lengths[1] - lengths[0]) / max(seconds[1] - seconds[0], 0.1)
+    kimg = max(0.5, round(pace * options.minutes * row.share * 60, 1))
+    shutil.rmtree(folder / name, ignore_errors=True)
+    spent = timed(command(row, options, folder / name, kimg), log, options.data / "weights")
+    note.write_text(json.dumps({"kimg": kimg, "cpu_seconds": spent}))
+    print(f"{name}: {kimg:g} kimg in {spent:.0f} CPU seconds", flush=True)
+
+
+# ---------------------------------------------------------------------- measuring
+
+
+class Ruler:
+    """Distances through SqueezeNet 1.0: between sets, and between a picture and the one it should be."""
+
+    def __init__(self, weights: Path):
+        self.extractor = load_squeezenet(weights)
+        self.taps = load_squeezenet_taps(weights)
+
+    def between_sets(self, made: Tensor, real: Tensor) -> float:
+        """Fréchet distance of features of uint8 pictures; for comparisons within a table only."""
+        return frechet_distance(*(Gaussian.of(self.extractor.features(part).double()) for part in (made, real)))
+
+    @torch.inference_mode()
+    def of_pairs(self, made: Tensor, real: Tensor) -> float:
+        """Mean perceptual distance of pairs, pictures below 64 pixels a side enlarged."""
+        pairs = zip(made.split(CHUNK), real.split(CHUNK), strict=True)
+        return torch.cat([self.taps(from_uint8(a), from_uint8(b)) for a, b in pairs]).mean().item()
+
+
+@torch.inference_mode()
+def apply(name: str, folder: Path, real: Tensor, given: Tensor | None) -> tuple[Tensor, Tensor]:
+    """What a run makes of uint8 pictures, uint8; and what it was given, in [-1, 1]."""
+    game, made, inputs = load(folder / name).game, [], []
+    for start in range(0, len(real), CHUNK):
+        part = slice(start, start + CHUNK)
+        seeds = SeedNoise(range(start, start + len(real[part])), torch.device("cpu"))
+        batch = Batch(from_uint8(real[part]), None, 0, seeds, given=None if given is None else from_uint8(given[part]))
+        batch.given = game.give(batch)
+        made.append(to_uint8(game.sample(batch)))
+        inputs.append(batch.given)
+    return torch.cat(made), torch.cat([part for part in inputs if part is not None])
+
+
+def picture(name: str, inputs: Tensor, *others: Tensor) -> str:
+    """Save inputs and what was made of them side by side; the line that shows it."""
+    shown = panels(inputs[:6], from_uint8(others[0][:6]))
+    shown = torch.cat([shown, *(from_uint8(other[:6]) for other in others[1:])], 3)
+    grid(shown, columns=2, least_side=1100).save(PAGE.parent / f"translation-{name}.png")
+    return f"![{name}](translation-{name}.png)"
+
+
+def nearest(maps: Tensor, palette: Tensor) -> Tensor:
+    """Classes ``(n, h, w)`` of uint8 label maps: the nearest colour."""
+    return torch.cdist(maps.movedim(1, 3).flatten(0, 2).float(), palette.float()).argmin(1).reshape(-1, *maps.shape[2:])
+
+
+def palette_of(maps: Tensor) -> Tensor:
+    """The colours of label maps: those that many pixels have, rounded to 16 levels, no two of them alike."""
+    rounded = (maps.movedim(1, 3).reshape(-1, 3) // 16) * 16 + 8
+    colours, counts = rounded.unique(dim=0, return_counts=True)
+    kept: list[Tensor] = []
+    for colour in colours[counts.argsort(descending=True)]:
+        if len(kept) < 12 and all((colour.int() - other.int()).abs().max() > 48 for other in kept):
+            kept.append(colour)
+    return torch.stack(kept)
+
+
+def fit_segmenter(photos: Tensor, labels: Tensor, classes: int, steps: int = 1500) -> Callable[[Tensor], Tensor]:
+    """A U-Net from photographs to classes, fitted on real pairs."""
+    torch.manual_seed(0)
+    network = nn.Sequential(UNet(3, 32, 16, 5, "batch"), nn.Conv2d(32, classes, 1))
+    optimiser, draw = torch.optim.Adam(network.parameters(), 1e-3), torch.Generator().manual_seed(0)
+    for _ in range(steps):
+        chosen = torch.randint(len(photos), (8,), generator=draw)
+        loss = nn.functional.cross_entropy(network(from_uint8(photos[chosen])), labels[chosen])
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    network.eval()
+
+    @torch.inference_mode()
+    def segment(pictures: Tensor) -> Tensor:
+        return torch.cat([network(from_uint8(part)).argmax(1) for part in pictures.split(CHUNK)])
+
+    return segment
+
+
+def table(head: str, rows: list[list[str]]) -> list[str]:
+    columns = head.split(" | ")
+    return [f"| {head} |", "|" + "---|" * len(columns), *(f"| {' | '.join(row)} |" for row in rows), ""]
+
+
+def facades(names: list[str], options: argparse.Namespace, ruler: Ruler) -> list[str]:
+    sides: list[tuple[int, int, int, int]] = [(0, 0, 128, 128), (128, 0, 256, 128)]
+    sets = [
+        [torch.stack(pictures(options.data / FACADES, part, 64, box)) for box in sides] for part in ("train/", "val/")
+    ]
+    (photos, maps), (real, given) = sets
+    palette = palette_of(maps)
+    labels, wanted = nearest(maps, palette), nearest(given, palette)
+    segment = fit_segmenter(photos, labels, len(palette))
+    ceiling = overlap(segment(real), wanted, len(palette))
+    rows, shown = [["photographs themselves", "0", f"{ceiling.mean:.3f}", f"{ceiling.accuracy:.3f}", "0"]], []
+    for name in names:
+        made, inputs = apply(name, options.folder, real, given)
+        agreed = overlap(segment(made), wanted, len(palette))
+        shown.append((inputs, made))
+        distances = f"{ruler.between_sets(made, real):.1f}", f"{ruler.of_pairs(made, real):.3f}"
+        rows.append([name, distances[0], f"{agreed.mean:.3f}", f"{agreed.accuracy:.3f}", distances[1]])
+    line = picture("facades", shown[0][0], *(made for _, made in shown), real)
+    text = f"400 pairs to learn from, 100 that no run saw; {len(palette)} classes, found by a segmenter of real pairs."
+    head = "run | distance of sets ↓ | mean IoU ↑ | pixels right ↑ | distance of pairs ↓"
+    order = ", ".join(["input", *names, "truth"])
+    return ["## Label maps to facades, 64 pixels", "", text, "", *table(head, rows), f"{order}:", "", line, ""]
+
+
+def horses(names: list[str], options: argparse.Namespace, ruler: Ruler) -> list[str]:
+    given, real = (torch.stack(pictures(options.data / HORSES, part, 64)) for part in ("testA/", "testB/"))
+    untouched = ruler.between_sets(given, real)
+    rows, shown = [["horses untouched", f"{untouched:.1f}", ""]], []
+    for name in names:
+        made, _ = apply(name, options.folder, given, given)
+        distance = ruler.between_sets(made, real)
+        rows.append([name, f"{distance:.1f}", f"{100 * (untouched - distance) / untouched:.0f}"])
+        shown.append(made)
+    line = picture("horses", from_uint8(given), *shown)
+    text = "450 horses and 450 zebras to learn from; 120 horses and 140 zebras that no run saw."
+    head = "run | distance to zebras ↓ | % nearer than untouched"
+    order = ", ".join(["input", *names])
+    return ["## Horses to zebras, 64 pixels", "", text, "", *table(head, rows), f"{order}:", "", line, ""]
+
+
+def enlarged(names: list[str], options: argparse.Namespace, ruler: Ruler) -> list[str]:
+    truths, smalls = (pictures(options.data / SETS, f"Set5/{kind}/") for kind in ("HR", "LRx4"))
+    games = {"bicubic": None, **{name: load(options.folder / name).game for name in names}}
+    rows, first = [], []
+    for name, game in games.items():
+        values = []
+        for truth, small in zip(truths, smalls, strict=True):
+            given = from_uint8(small)[None]
+            with torch.inference_mode():
+                made = (
+                    enlarge(given, 4)
+                    if game is None
+                    else game.sample(Batch(given, None, 0, SeedNoise([0], given.device), given=given))
+                )
+            made = to_uint8(made)
+            score = fidelity(made, truth[None], channels="y", crop=4)
+            values.append(
+                [score.psnr, score.ssim, ruler.of_pairs(made, truth[None]), consistency(made, small[None]).item()]
+            )
+            if truth is truths[2]:
+                first.append(made)
+        psnr, ssim, distance, same = np.mean(values, 0)
+        rows.append([name, f"{psnr:.2f}", f"{ssim:.4f}", f"{distance:.3f}", f"{same:.1f}"])
+    grid(from_uint8(torch.cat([*first, truths[2][None]])), columns=2 + len(names), least_side=1100).save(
+        PAGE.parent / "translation-enlarged.png"
+    )
+    text = (
+        "Learnt from patches of the 91 pictures of Yang et al. 2010; Set5 from its low-resolution files, Y, 4 pixels "
+        "of border left out."
+    )
+    head = "run | PSNR ↑ | SSIM ↑ | distance of pairs ↓ | consistency, dB ↑"
+    order = ", ".join([*games, "truth"])
+    line = "![enlarged](translation-enlarged.png)"
+    return ["## Four times larger", "", text, "", *table(head, rows), f"{order}:", "", line, ""]
+
+
+def cats(title: str, names: list[str], options: argparse.Namespace, ruler: Ruler) -> list[str]:
+    real = torch.stack(pictures(options.data / CATS, ""))[:HELD_OUT]
+    rows, shown, inputs = [], [], real
+    for name in names:
+        made, inputs = apply(name, options.folder, real, None)
+        score = fidelity(made, real)
+        changed = ""
+        if "inpaint" in name:
+            known = (inputs[:, 3:] >= 0).expand_as(made)
+            changed = f"{int((made != real)[known].sum())}"
+        distance, pairs = ruler.between_sets(made, real), ruler.of_pairs(made, real)
+        rows.append([name, f"{pairs:.3f}", f"{distance:.1f}", f"{score.psnr:.2f}", changed or "–"])
+        shown.append(made)
+    line = picture(names[-1], inputs, *shown, real)
+    head = "run | distance of pairs ↓ | distance of sets ↓ | PSNR ↑ | known values changed"
+    order = ", ".join(["input", *names, "truth"])
+    text = (
+        f"{HELD_OUT} cats that no run saw, with the same holes for both."
+        if "inpaint" in names[-1]
+        else f"{HELD_OUT} cats that no run saw."
+    )
+    return [f"## {title}, 64 pixels", "", text, "", *table(head, rows), f"{order}:", "", line, ""]
+
+
+PARTS: list[tuple[tuple[str, ...], Callable[[list[str], argparse.Namespace, Ruler], list[str]]]] = [
+    (("l1", "pix2pix"), facades),
+    (("cyclegan", "cut"), horses),
+    (("srresnet", "srgan"), enlarged),
+    (("inpaint-l1", "inpaint"), lambda *rest: cats("Holes filled", *rest)),
+    (("colorize-l1", "colorize"), lambda *rest: cats("Grey cats coloured", *rest)),
+]
+
+
+def write_page(options: argparse.Namespace) -> None:
+    ruler, lines = Ruler(options.data / "weights"), []
+    spent = {name: json.loads((options.folder / f"{name}.json").read_text()) for name in options.only}
+    for names, measure in PARTS:
+        wanted = [name for name in names if name in options.only]
+        if wanted:
+            lines += measure(wanted, options, ruler)
+    rows = [
+        [name, f"{spent[name]['kimg']:g}", f"{spent[name]['cpu_seconds']:.0f}", f"`{ROWS[name].settings}`"]
+        for name in options.only
+    ]
+    head = [
+        "# Pictures from pictures",
+        "",
+        f"{options.minutes:g} CPU minutes a run on one thread, times a share; seed {options.seed}; {date.today()}, "
+        f"{os.cpu_count()} cores, {platform.machine()}.",
+        "Written by `python benchmarks/translation.py DATA`. Distances are through SqueezeNet 1.0: of sets, the",
+        "Fréchet distance of its features; of pairs, the uncalibrated sum over its taps. They are no FID, no LPIPS,",
+        "and few pictures make the first large: compare within a table only. Pictures shown are the first ones.",
+        "",
+    ]
+    tail = ["## What was trained", "", *table("run | kimg | CPU s | settings", rows)]
+    PAGE.write_text("\n".join([*head, *lines, *tail]), encoding="utf-8")
+    print(f"written: {PAGE}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "data", type=Path, help="folder with facades/, horse2zebra/, super_resolution/, cats64/, weights/"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=40.0, help="CPU minutes a run; some take a share of it or more"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=1, help="runs side by side, one thread each")
+    parser.add_argument("--only", nargs="+", default=list(ROWS), choices=list(ROWS), metavar="RUN")
+    parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "bench-translation")
+    options = parser.parse_args()
+    prepare(options.data, options.folder / "data")
+    with ThreadPoolExecutor(options.workers) as pool:
+        list(pool.map(lambda name: train(name, options), options.only))
+    write_page(options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""One file a family: pictures brought back from what was taken from them."""

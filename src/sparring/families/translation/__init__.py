@@ -1,0 +1,1 @@
+"""One file a family: pictures of one kind made of pictures of another."""

@@ -1,0 +1,1 @@
+"""Metrics of tables: pure functions of decoded rows (`sparring.core.rows.Rows`) of the same columns."""

@@ -1,0 +1,76 @@
+"""Recipes for pictures brought back: srgan, realesrgan, inpaint, colorize."""
+
+from sparring.core.recipe import Recipe
+
+
+def srgan_cpu() -> Recipe:
+    """Pictures of 48 pixels, four times smaller and back, with a narrow network.
+
+    Command: ``sparring train photos/ --recipe srgan_cpu``. Hardware: a CPU. Time and numbers: not measured yet.
+    """
+    game = {"width": 32, "blocks": 8}
+    rates = {"G": {"lr": 5e-4}}
+    settings = {"data": {"size": "48", "flip": True}, "game": game, "optim": rates, "train": {"kimg": 120, "batch": 16}}
+    return Recipe("photos", "srgan", settings)
+
+
+def srgan_gpu() -> Recipe:
+    """Pictures of 96 pixels as in Ledig et al. 2017, with as many steps as they take in either half.
+
+    Command: ``sparring train photos/ --recipe srgan_gpu``. Hardware: one GPU. Time and numbers: not measured yet.
+    """
+    return Recipe("photos", "srgan", {"data": {"size": "96", "flip": True}, "train": {"kimg": 6400, "batch": 16}})
+
+
+def realesrgan_cpu() -> Recipe:
+    """Pictures of 64 pixels with plain residual blocks and half of the damage.
+
+    Command: ``sparring train photos/ --recipe realesrgan_cpu``. Hardware: a CPU. Time and numbers: not measured yet.
+    """
+    game = {"scale": 2, "network": "srresnet", "width": 32, "blocks": 6, "strength": 0.5}
+    return Recipe("photos", "realesrgan", {"data": {"size": "64"}, "game": game, "train": {"kimg": 60, "batch": 8}})
+
+
+def realesrgan_gpu() -> Recipe:
+    """Pictures of 256 pixels with the networks of Wang et al. 2021.
+
+    Command: ``sparring train photos/ --recipe realesrgan_gpu``. Hardware: one large GPU, for days. Time and numbers:
+    not measured yet.
+    """
+    train = {"kimg": 20000, "batch": 48, "precision": "bf16"}
+    return Recipe("photos", "realesrgan", {"data": {"size": "256", "flip": True}, "train": train})
+
+
+def inpaint_cpu() -> Recipe:
+    """Pictures of 64 pixels with narrow networks at a higher rate.
+
+    Command: ``sparring train photos/ --recipe inpaint_cpu``. Hardware: a CPU. Time and numbers: not measured yet.
+    """
+    game = {"width": 12, "critic_width": 16}
+    settings = {"data": {"size": "64", "flip": True}, "game": game, "optim": {"lr": 4e-4}}
+    return Recipe("photos", "inpaint", {**settings, "train": {"kimg": 40, "batch": 8}})
+
+
+def inpaint_gpu() -> Recipe:
+    """Pictures of 256 pixels with the widths of Yu et al. 2019.
+
+    Command: ``sparring train photos/ --recipe inpaint_gpu``. Hardware: one GPU. Time and numbers: not measured yet.
+    """
+    return Recipe("photos", "inpaint", {"data": {"size": "256", "flip": True}, "train": {"kimg": 4000, "batch": 16}})
+
+
+def colorize_cpu() -> Recipe:
+    """Pictures of 64 pixels with a narrow U-Net.
+
+    Command: ``sparring train photos/ --recipe colorize_cpu``. Hardware: a CPU. Time and numbers: not measured yet.
+    """
+    settings = {"data": {"size": "64", "flip": True}, "game": {"width": 16}, "train": {"kimg": 100, "batch": 8}}
+    return Recipe("photos", "colorize", settings)
+
+
+def colorize_gpu() -> Recipe:
+    """Pictures of 256 pixels with pix2pix's networks.
+
+    Command: ``sparring train photos/ --recipe colorize_gpu``. Hardware: one GPU. Time and numbers: not measured yet.
+    """
+    return Recipe("photos", "colorize", {"data": {"size": "256", "flip": True}, "train": {"kimg": 2000, "batch": 16}})

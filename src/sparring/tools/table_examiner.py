@@ -1,0 +1,80 @@
+"""Real rows of a table, read once; samples of any number of generators can be measured against them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+import sparring
+from sparring.core.columns import Layout
+from sparring.core.errors import SparringError
+from sparring.core.game import Game
+from sparring.core.rows import compact
+from sparring.data import DataSet
+from sparring.data.parallel import Progress
+from sparring.metrics.protocol import Protocol, Score
+from sparring.metrics.suite import Sample, Sides, choose, halves, measure, metric_set
+from sparring.tools.reals import Reals
+from sparring.tools.sample import draw
+
+MOST_TRAINED = 50_000  # rows that were learnt from, at most
+
+
+class TableExaminer:
+    """Measures samples of a table, as `Examiner` does pictures; rows need no feature network.
+
+    Args:
+        reals: what they are compared with.
+        most: rows on each side, at most.
+        seed: of the metrics' random choices.
+    """
+
+    def __init__(self, reals: Reals, most: int, seed: int, progress: Progress | None = None):
+        self.reals, self.most, self.seed, self.progress = reals, most, seed, progress
+        self.notes, self.set = tuple(reals.notes), metric_set("table")
+        reference = self.read(reals.reference, most)
+        train = None
+        if reals.train is not None:
+            train = reference if reals.train is reals.reference else self.read(reals.train, MOST_TRAINED)
+        if reals.held_out and train is not None:
+            some = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
+            null = train.take(some[: len(reference)].sort().values), reference
+            words = f"{len(null[0]):,} rows learnt from against the {len(reference):,} held out"
+        else:
+            null = halves(reference, seed)
+            words = f"two halves of the reference, {len(null[0]):,} against {len(null[1]):,}"
+        self.sides = Sides(reference, null, words, train, reals.held_out, seed=seed, spec=reals.reference.spec)
+
+    def read(self, data: DataSet, most: int) -> Sample:
+        """Evenly spaced rows, compact, at most ``most``."""
+        places = torch.linspace(0, len(data) - 1, min(most, len(data)), dtype=torch.float64).long()
+        return Sample(data.get(places)[0])
+
+    def draw(self, game: Game, seeds: range) -> Sample:
+        """Rows of a game in eval mode."""
+        parts: list[Tensor] = []
+        layout = Layout(game.spec.columns)
+        for samples in draw(game, seeds):
+            if not bool(samples.isfinite().all()):
+                raise SparringError("the generator makes rows that are not finite: its weights are broken")
+            parts.append(compact(samples, layout).cpu())
+            if self.progress:
+                self.progress("draw rows", sum(map(len, parts)), len(seeds))
+        return replace(Sample(torch.cat(parts)), game=game)
+
+    def examine(self, fakes: Sample, seeds: str, keys: Sequence[str] = ()) -> tuple[list[Score], list[str]]:
+        """Scores of samples, and what was left out, in words; see `Examiner.examine`."""
+        metrics, left_out = choose(self.set.METRICS, keys, self.sides.available(fakes))
+        protocol = Protocol(
+            metric="",
+            data=self.reals.reference.fingerprint,
+            reals=len(self.sides.reals),
+            fakes=len(fakes),
+            split=self.reals.split,
+            seeds=seeds,
+            seed=self.seed,
+            code=sparring.__version__,
+        )
+        scores, more = measure(metrics, fakes, self.sides, protocol, bool(keys), self.progress)
+        return scores, [*left_out, *more]
