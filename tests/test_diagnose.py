@@ -99,7 +99,7 @@ def test_the_command_says_what_why_since_when_and_what_to_do(sparring, tmp_path)
     assert lines[0].startswith("Failing: mode collapse since 64 kimg, and")
     assert "critical  Mode collapse" in lines
     assert "Samples of different seeds differ 1.1% as much as real ones do" in answer.out
-    assert "since 40 kimg, 100% of the latest looks agree" in answer.out
+    assert "since 64 kimg, 100% of the latest looks agree" in answer.out
     assert "Try: Go back to a state from before it" in answer.out
     assert "Losses say nothing of how good samples are" in answer.out
     assert re.search(r"^diversity +0\.011 ", answer.out, re.M)

@@ -31,6 +31,18 @@ RUNS = {
         "4",
         *PLAIN,
     ),
+    "a gradient penalty, held-out reals": (
+        "digits",
+        "--family",
+        "wgan_gp",
+        "--data.held-out",
+        "0.2",
+        "--game.width",
+        "4",
+        "--game.d-steps",
+        "1",
+        *PLAIN,
+    ),
     "a conditional one": ("digits", "--family", "cgan", "--game.width", "8"),
     "points": ("ring", "--family", "wgan_gp", "--game.width", "16", "--train.batch", "64"),
 }

@@ -9,6 +9,7 @@ from datetime import date
 from statistics import median
 
 from zoo.plan import FAILURES, HEALTHY, HEALTHY_RUNS, SEEDS, TUNING, Case
+from zoo.run import LOOKS
 from zoo.verdicts import Verdict
 
 DELAY = 0.7  # of the run, from the beginning of a failure, within which it is to be named: first G must have learnt
@@ -161,6 +162,11 @@ def render(verdicts: Sequence[Verdict]) -> str:
         f"**{len(failures)} provoked failures** of {len(kinds_of(failures))} kinds and **{len(healthy)} healthy runs**",
         f"count, on {', '.join(sorted({v.case.data for v in counted}))}; of {len(families)} families and families with",
         f"a fault built in: {', '.join(families)}.",
+        "A failure counts as named when its rule warns, or worse, within the time stated; other rules may speak, too.",
+        f"In place of its own rule counts: {synonyms()}. A false alarm is any warning at any time.",
+        f"The referee looked {LOOKS} times in each run, as it does in runs of default length, not as seldom as",
+        "it would in runs so short. Cases without effect on the first half were replaced before the second was",
+        "trained.",
         f"Thresholds were fixed on seeds {' and '.join(map(str, TUNING))}; seeds {' and '.join(later)} were judged",
         "once.",
         "",
@@ -196,6 +202,12 @@ def render(verdicts: Sequence[Verdict]) -> str:
         "",
     ]
     return "\n".join(text)
+
+
+def synonyms() -> str:
+    """Which rules count besides the kind's own."""
+    pairs = {f"`{rule}` for `{case.kind}`" for case in FAILURES for rule in case.also}
+    return ", ".join(sorted(pairs)) or "none"
 
 
 def command(case: Case) -> str:

@@ -49,10 +49,9 @@ def train(runs: Path, case: Case, seed: int) -> dict[str, Any]:
     folder, started = runs / f"{case.name}-{seed}", time.process_time()
     (source, _, family), flat = split_settings([*case.arguments, "--train.seed", str(seed)])
     session = open_session(Recipe(source, family), unflatten(flat), folder)
-    # Runs are a tenth as long as real ones: the referee looks as often in them as in a whole run, whose step may show
-    # several batches.
+    # Runs are a tenth as long as real ones: the referee looks as often in them as in a whole run.
     refereeing.STEPS = 0
-    refereeing.LOOKS = LOOKS * max(turn.times for turn in session.plan.make_game().turns(0))
+    refereeing.LOOKS = LOOKS
     try:
         session.play(quiet=True)
         ended = "finished"

@@ -37,8 +37,7 @@ class Judges(Probe):
         if slope is not None:
             self.readings["slope"] = float(slope)
         if look.unseen:
-            with torch.no_grad():
-                seen, unseen = (replay.scores(batches) for batches in (look.seen, look.unseen))
+            seen, unseen = (replay.scores(batches) for batches in (look.seen, look.unseen))
             self.readings["train_auc"] = float(auc(seen, unseen))
         return True
 
@@ -65,9 +64,9 @@ class Replay:
         return self.made[key]
 
     def scores(self, batches: tuple[Batch, ...]) -> Tensor:
-        """The judge's scores of the reals of all batches, ``(n,)``."""
-        outcomes = [self(batch) for batch in batches]
-        return torch.cat([by_sample(o.real_logits) for o in outcomes if o.real_logits is not None])
+        """The judge's scores of the reals of all batches, ``(n,)``. With graphs: a loss may hold a gradient penalty."""
+        scores = [self(batch).real_logits for batch in batches]
+        return torch.cat([by_sample(logits.detach()) for logits in scores if logits is not None])
 
 
 def mean_slope(logits: Tensor, real: Tensor) -> Tensor | None:

@@ -18,7 +18,7 @@ from sparring.core.config import Optim, Train
 from sparring.core.game import Game, Turn
 from sparring.core.observer import Controller, Probe
 from sparring.core.rewritten import set_reference
-from sparring.core.seeds import Noise, PositionNoise, seed_of
+from sparring.core.seeds import Noise, PositionNoise, reseed, seed_of
 from sparring.engine.augmentation import augment
 from sparring.engine.average import Average
 from sparring.engine.buffers import Buffers
@@ -174,7 +174,7 @@ class Engine:
         part = slice(index * self.microbatch_size, (index + 1) * self.microbatch_size)
         microbatch = self.cluster.rank * self.microbatches + index  # among all processes'
         seed = seed_of(self.train.seed, self.salt, self.nimg, "turn", move.place, move.repeat, microbatch)
-        torch.manual_seed(seed)  # for dropout and whatever else a layer draws by itself
+        reseed(seed, self.device)  # for dropout and whatever else a layer draws by itself
         return Batch(
             dealt.real[part],
             None if dealt.labels is None else dealt.labels[part],
@@ -188,9 +188,9 @@ class Engine:
         """``batch.share``: its noise depends on the step and the player, not on the turn that asks first."""
         key = (player, getattr(make, "__name__", repr(make)), move.repeat, microbatch)
         seed = seed_of(self.train.seed, self.salt, self.nimg, "share", *key)
-        torch.manual_seed(seed)
+        reseed(seed, self.device)
         made = move.shared.get(replace(batch, random=self._shared_noise(batch, seed)), make, key, move.turn, move.later)
-        torch.manual_seed(seed + 1)  # the same from here on, whether it was made now or before
+        reseed(seed + 1, self.device)  # the same from here on, whether it was made now or before
         return made
 
     def _shared_noise(self, batch: Batch, seed: int) -> Noise:

@@ -4,6 +4,7 @@ Off unless asked for (``--train.coach true``). Its moves are few, are told as ev
 that a run that is cut off goes on from them as it would have.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
@@ -19,6 +20,7 @@ from sparring.tools.moves import Move
 from sparring.tools.plan import Plan, make_plan
 
 MOST = 4  # moves in one run
+UNEVEN = 4.0
 SALTS = 1000  # between one move and the next; the guard's own rollbacks count in ones
 
 Change = dict[str, Any]  # dotted setting to its new value; empty where there is nothing to change
@@ -47,6 +49,15 @@ def level_rates(plan: Plan) -> Change:
     """For D the highest rate that anybody has."""
     highest = max(optim.lr for optim in plan.optim.values())
     return {"optim.D.lr": highest} if "D" in plan.optim and plan.optim["D"].lr < highest else {}
+
+
+def even_rates(plan: Plan) -> Change:
+    """Where some rates are four times others or more, for everybody the one in the middle (geometric mean)."""
+    rates = [optim.lr for optim in plan.optim.values()]
+    if max(rates) < UNEVEN * min(rates):
+        return {}
+    middle = float(f"{math.prod(rates) ** (1 / len(rates)):.3g}")
+    return {f"optim.{name}.lr": middle for name in plan.optim}
 
 
 def no_momentum(plan: Plan) -> Change:
@@ -83,9 +94,9 @@ SLOWER_G, SLOWER_D = partial(rates, 0.25, only="G"), partial(rates, 0.25, only="
 
 # What is tried for what, in this order. The rules' own remedies say why.
 CURES: Mapping[str, Sequence[Cure]] = {
-    "collapse": (level_rates, penalty, SLOWER_G, MUCH_SLOWER),
-    "dropped_modes": (penalty, level_rates, SLOWER_G, SLOWER),
-    "divergence": (MUCH_SLOWER, penalty, MUCH_SLOWER, no_momentum),
+    "collapse": (even_rates, penalty, SLOWER_G, MUCH_SLOWER),
+    "dropped_modes": (penalty, even_rates, SLOWER_G, SLOWER),
+    "divergence": (MUCH_SLOWER, MUCH_SLOWER, penalty, MUCH_SLOWER),
     "non_finite": (MUCH_SLOWER, clipping, MUCH_SLOWER),
     "oscillation": (penalty, no_momentum, MUCH_SLOWER),
     "vanishing_gradient": (living_loss, penalty, fewer_turns, SLOWER_D),

@@ -63,7 +63,8 @@ class Refereeing(Probe):
         self.needs_fake_gradient = any(probe.needs_fake_gradient for probe in self.probes.values())
         self.looking = Looking(plan.dataset, train.seed)
         batches = (self.looking.count + self.looking.live) / train.batch
-        self.every = max(math.ceil(STEPS * max(batches, 1)), train.nimg // train.batch // LOOKS)
+        shown = train.batch * max(turn.times for turn in game.turns(0))  # in one step
+        self.every = max(math.ceil(STEPS * max(batches, 1)), train.nimg // shown // LOOKS)
         self.looked = 0  # steps at the last look
         self.referee = Referee(context_of(plan.record()))
         self.told = 0  # of what the referee calls broken
