@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN    := .venv/bin
 PIP    := PIP_CONSTRAINT=$(CURDIR)/constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install --quiet
 
-.PHONY: help demo test lint docs bench bench-images bench-stacked bench-points bench-translation bench-metrics bench-speed zoo clean
+.PHONY: help demo test lint docs bench bench-images bench-stacked bench-points bench-translation bench-metrics bench-speed zoo coach clean
 
 help:            ## What there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -63,7 +63,10 @@ bench-metrics: .venv/dev ## Agreement with public packages, speed of the Fréche
 # WORKERS: runs at a time, one thread each. Finished runs are kept: stop at any time and say it again.
 WORKERS ?= 2
 zoo: .venv/dev ## Provoked failures and healthy runs, what the referee says of them: SPARRING_TEST_DATA=folder make zoo
-	PYTHONPATH=benchmarks $(BIN)/python -m zoo --workers $(WORKERS) --write docs/results/referee.md
+	PYTHONPATH=benchmarks $(BIN)/python -m zoo coach --workers $(WORKERS) --write docs/results/referee.md
+
+coach: .venv/dev ## Which failing runs the coach brings back
+	PYTHONPATH=benchmarks $(BIN)/python -m zoo.coached
 
 bench-speed: .venv/dev ## How fast a step is, beside the tutorial's loop and formulas as they are written; a quiet machine
 	$(BIN)/python benchmarks/speed.py --report

@@ -19,6 +19,9 @@ from sparring.tools.moves import Move, moves_of, plain_moves, without_what_moved
 from sparring.tools.plan import make_plan, resume_plan
 
 
+BOTH = ("optim.G.lr", "optim.D.lr")
+
+
 def found(name="divergence", since=500, nimg=900):
     return Finding(name, name, "critical", "diversity", 9.0, 2.0, "evidence", since, nimg, 1.0, "remedy")
 
@@ -77,12 +80,7 @@ def test_stops_after_so_many_moves_and_knows_what_it_cannot_mend(states):
     [
         ("vanishing_gradient", "dcgan", {"game": {"loss": "minimax"}}, {"game.loss": "non_saturating"}),
         ("strong_discriminator", "sngan", {}, {"game.d_steps": 2}),
-        (
-            "collapse",
-            "dcgan",
-            {"optim": {"G": {"lr": 1e-2}, "D": {"lr": 1e-4}}},
-            {"optim.G.lr": 1e-3, "optim.D.lr": 1e-3},
-        ),
+        ("collapse", "dcgan", {"optim": {"G": {"lr": 1e-2}, "D": {"lr": 1e-4}}}, dict.fromkeys(BOTH, 1e-3)),
         ("dead_discriminator", "dcgan", {"optim": {"D": {"lr": 1e-6}}}, {"optim.D.lr": 5e-4}),
         ("discriminator_overfitting", "dcgan", {}, {"train.augment": "diff"}),
         ("oscillation", "dcgan", {"game": {"r1_gamma": 0.0}}, {"game.r1_gamma": 0.5}),

@@ -3,8 +3,8 @@
     make coach                                  # or: PYTHONPATH=benchmarks python -m zoo.coached [--runs runs/coach]
 
 The runs collapse or diverge by their settings; what nobody's settings can mend, such as a generator without noise, is
-not here. What is so at the end of a run is measured as for the zoo, independently of the referee. A run counts as *lost*
-when its samples have collapsed, diverged or lie far from the data, and as *brought back* when none of these is so.
+not here. What is so at the end of a run is measured as for the zoo, independently of the referee. A run counts as
+*lost* when its samples have collapsed, diverged or lie far from the data, and as *brought back* when none of it is so.
 Finished runs are not trained again. Writes ``docs/results/coach.md``.
 """
 
@@ -88,9 +88,9 @@ def main() -> None:
 `make coach`, {date.today()}, {total / 60:.0f} CPU minutes, one thread, {os.cpu_count()} cores, {platform.machine()}.
 
 **{mended} of {failing} runs that are lost alone are brought back** with the same seed and `--train.coach true`. They
-collapse or diverge by their settings. Lost means, by measurements that the referee has no part in: samples vary less than
-half as much as the data (collapse: 0.4, or within their classes), scores or samples run away, or the Fréchet distance to
-the data is {FAR:g} or more of that of its mean alone. What a move is: [The referee](../referee.md#the-coach).
+collapse or diverge by their settings. Lost means, by measurements that the referee has no part in: samples vary less
+than half as much as the data (within their classes: 0.4), scores or samples run away, or the Fréchet distance to the
+data is {FAR:g} or more of that of its mean alone. What a move is: [The referee](../referee.md#the-coach).
 
 | run | seed | alone | moves | with the coach | brought back |
 |---|---|---|---|---|---|
