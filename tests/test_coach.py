@@ -18,7 +18,6 @@ from sparring.tools.coach import CURES, MOST, Coach
 from sparring.tools.moves import Move, moves_of, plain_moves, without_what_moved
 from sparring.tools.plan import make_plan, resume_plan
 
-
 BOTH = ("optim.G.lr", "optim.D.lr")
 
 
