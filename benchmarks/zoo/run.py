@@ -62,7 +62,7 @@ def train(runs: Path, case: Case, seed: int) -> dict[str, Any]:
         "case": case.name,
         "seed": seed,
         "ended": ended,
-        "context": asdict(refereeing.context_of(session.plan)),
+        "context": asdict(refereeing.context_of(session.plan.record())),
         "truth": asdict(measure(folder)),
         "cpu_seconds": round(trained - started, 1),
         "cpu_seconds_of_truth": round(time.process_time() - trained, 1),
