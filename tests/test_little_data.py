@@ -73,7 +73,8 @@ def test_consistency_is_balanced_and_that_of_a_critic_who_sees_no_shift_is_nothi
     shifted = []
     game.D.register_forward_hook(lambda _, inputs, logits: shifted.append((inputs[0], logits.detach())))
     outcome = discriminator(game)
-    (real, a), (fake, b), (moved_real, c), (moved_fake, d) = shifted
+    (both, scores), (moved_real, c), (moved_fake, d) = shifted
+    (real, fake), (a, b) = both.chunk(2), scores.chunk(2)
     torch.testing.assert_close(outcome.terms["consistency"].detach(), consistency(a, c) + consistency(b, d))
     assert not torch.equal(real, moved_real)
     assert not torch.equal(fake, moved_fake)

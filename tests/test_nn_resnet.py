@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import conv2d
 
 from sparring.nn.attention import SelfAttention
 from sparring.nn.conditional import BatchNorm, ClassBatchNorm, CodeBatchNorm
@@ -201,7 +202,7 @@ def test_cheap_shortcuts_are_the_papers():
 def test_an_up_block_is_the_papers():
     block, x = UpBlock(3, 5, BatchNorm), torch.randn(2, 3, 4, 4)
     bn1, bn2 = nn.BatchNorm2d(3), nn.BatchNorm2d(5)
-    h = block.conv1(twice(bn1(x).relu()))
+    h = conv2d(twice(bn1(x).relu()), block.conv1.weight, block.conv1.bias, padding=1)
     expected = block.conv2(bn2(h).relu()) + block.shortcut(twice(x))
     torch.testing.assert_close(block(x), expected)
 

@@ -149,7 +149,11 @@ def test_a_longer_run_goes_on(sparring, finished, tmp_path):
     assert int(states(run)[-1].name) == 3008
     straight = tmp_path / "straight"
     assert sparring(*changed(TINY, ("--train.kimg", "3")), "--run", straight).code == 0
-    assert outcome(run) == outcome(straight)
+    one, other = outcome(run), outcome(straight)
+    # Looks come so often in a run, so that what probes remember depends on its length; what they read shapes nothing.
+    seen = {name for name in one if name.endswith(("probes.safetensors", "manifest.json"))}
+    assert {name: one[name] for name in one.keys() - seen} == {name: other[name] for name in other.keys() - seen}
+    assert len(seen) == 2
 
 
 def test_a_finished_run_says_so_and_keeps_its_states(sparring, finished, tmp_path):

@@ -69,7 +69,7 @@ def open_mixture(source: str, settings: Data, seed: int = 0) -> DataSet:
         SparringError: for a setting that has a meaning for pictures only.
     """
     for name, value in plain(settings).items():
-        if name in OF_PICTURES and value != getattr(Data(), name):
+        if name in OF_PICTURES and value not in (getattr(Data(), name), "none"):
             raise SparringError(f"data.{name} is for pictures, and {source} is points; leave it out")
     mixture = MIXTURES[source]
     points = mixture.draw(seed=seed)
