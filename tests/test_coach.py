@@ -21,8 +21,8 @@ from sparring.tools.plan import make_plan, resume_plan
 BOTH = ("optim.G.lr", "optim.D.lr")
 
 
-def found(name="divergence", since=500, nimg=900):
-    return Finding(name, name, "critical", "diversity", 9.0, 2.0, "evidence", since, nimg, 1.0, "remedy")
+def found(name="divergence", well=500, nimg=900):
+    return Finding(name, name, "critical", "diversity", 9.0, 2.0, "evidence", 600, nimg, 1.0, "remedy", well=well)
 
 
 def plan_of(family="dcgan", **settings):
@@ -55,17 +55,18 @@ def test_goes_back_before_the_first_sign_and_changes_one_thing(states):
 def test_the_same_finding_again_gets_the_next_cure_from_further_back(states):
     plan = plan_of()
     plan, first = Coach(plan, states, ()).answer(found())
-    plan, second = Coach(plan, states, (first,)).answer(found(since=450))
+    plan, second = Coach(plan, states, (first,)).answer(found(well=450))
     assert (second.back_to, second.salt > first.salt) == (200, True)
-    plan, third = Coach(plan, states, (first, second)).answer(found(since=450))
+    plan, third = Coach(plan, states, (first, second)).answer(found(well=450))
     assert third.back_to == 0
     assert set(third.after) == {"game.r1_gamma"}
     assert third.after["game.r1_gamma"] == 4 * third.before["game.r1_gamma"]
 
 
-def test_without_a_state_from_before_it_begins_anew(tmp_path):
-    _, move = Coach(plan_of(), tmp_path, ()).answer(found())
-    assert move.back_to == 0
+def test_without_a_state_that_was_well_it_begins_anew(states, tmp_path):
+    for folder, well in ((states, 0), (tmp_path / "none", 500)):
+        _, move = Coach(plan_of(), folder, ()).answer(found(well=well))
+        assert move.back_to == 0
 
 
 def test_stops_after_so_many_moves_and_knows_what_it_cannot_mend(states):

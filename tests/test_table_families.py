@@ -193,7 +193,9 @@ def test_the_penalty_is_on_the_whole_pack():
     dealt = TableDealer(a_set(), 0, CPU).deal(0, 10)
     batch = Batch.of_seeds(range(10), None, CPU, given=dealt.given)
     batch.real = dealt.real
-    assert game.critic(batch).terms["penalty"].detach().item() == pytest.approx((0.3 * math.sqrt(size) - 1) ** 2, rel=1e-4)
+    assert game.critic(batch).terms["penalty"].detach().item() == pytest.approx(
+        (0.3 * math.sqrt(size) - 1) ** 2, rel=1e-4
+    )
 
 
 def test_a_batch_that_leaves_rows_over_is_refused():

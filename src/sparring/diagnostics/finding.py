@@ -40,6 +40,7 @@ class Finding:
         severity: ``good``, ``warn`` or ``critical``.
         reading, value, threshold, evidence, against: as in the newest `Sign`.
         since, nimg: images shown when the first sign of it was seen, and now.
+        well: images shown at the last look without any sign of it; 0: there was none.
         confidence: share of the latest looks that agree, 0 to 1.
         remedy: one sentence: what to do.
     """
@@ -56,6 +57,7 @@ class Finding:
     confidence: float
     remedy: str
     against: tuple[str, ...] = ()
+    well: int = 0
 
 
 class Rule(ABC):

@@ -26,16 +26,19 @@ class Standing:
     Attributes:
         severity: the present verdict.
         since: images shown at the first of the signs that led to it.
+        well: images shown at the last look that was well; 0 where none was.
         signs: the newest, oldest first, with their positions.
     """
 
     severity: Level = "good"
     since: int = 0
+    well: int = 0
     signs: deque[tuple[int, Sign]] = field(default_factory=lambda: deque(maxlen=WINDOW))
 
     def hear(self, nimg: int, sign: Sign) -> bool:
         """Take in one look; whether the verdict changed."""
         self.signs.append((nimg, sign))
+        self.well = nimg if sign.level == "good" else self.well
         before = self.severity
         reached = self._reached()
         if RANK[reached] > RANK[before]:
@@ -150,6 +153,7 @@ class Referee:
             confidence=standing.confidence,
             remedy="" if over else rule.remedy,
             against=sign.against,
+            well=standing.well,
         )
 
     def _forget_from(self, nimg: int) -> None:

@@ -19,7 +19,7 @@ from sparring.engine import checkpoint
 from sparring.tools.moves import Move
 from sparring.tools.plan import Plan, make_plan
 
-MOST = 4  # moves in one run
+MOST = 6  # moves in one run
 UNEVEN = 4.0
 SALTS = 1000  # between one move and the next; the guard's own rollbacks count in ones
 
@@ -40,9 +40,14 @@ def penalty(plan: Plan) -> Change:
     return {}
 
 
+def rounded(rate: float) -> float:
+    """To three digits, as a person would write it."""
+    return float(f"{rate:.3g}")
+
+
 def rates(factor: float, plan: Plan, *, only: str = "") -> Change:
     """Learning rates times ``factor``: everybody's, or one player's."""
-    return {f"optim.{name}.lr": factor * optim.lr for name, optim in plan.optim.items() if only in ("", name)}
+    return {f"optim.{name}.lr": rounded(factor * o.lr) for name, o in plan.optim.items() if only in ("", name)}
 
 
 def level_rates(plan: Plan) -> Change:
@@ -56,7 +61,7 @@ def even_rates(plan: Plan) -> Change:
     rates = [optim.lr for optim in plan.optim.values()]
     if max(rates) < UNEVEN * min(rates):
         return {}
-    middle = float(f"{math.prod(rates) ** (1 / len(rates)):.3g}")
+    middle = rounded(math.prod(rates) ** (1 / len(rates)))
     return {f"optim.{name}.lr": middle for name in plan.optim}
 
 
@@ -89,13 +94,13 @@ def clipping(plan: Plan) -> Change:
     return {"train.clip_norm": 1.0} if plan.train.clip_norm == 0 else {}
 
 
-SLOWER, MUCH_SLOWER = partial(rates, 0.5), partial(rates, 0.1)
+SLOWER, MUCH_SLOWER = partial(rates, 0.25), partial(rates, 0.1)
 SLOWER_G, SLOWER_D = partial(rates, 0.25, only="G"), partial(rates, 0.25, only="D")
 
 # What is tried for what, in this order. The rules' own remedies say why.
 CURES: Mapping[str, Sequence[Cure]] = {
-    "collapse": (even_rates, penalty, SLOWER_G, MUCH_SLOWER),
-    "dropped_modes": (penalty, even_rates, SLOWER_G, SLOWER),
+    "collapse": (even_rates, penalty, SLOWER, SLOWER),
+    "dropped_modes": (penalty, even_rates, SLOWER, SLOWER),
     "divergence": (MUCH_SLOWER, MUCH_SLOWER, penalty, MUCH_SLOWER),
     "non_finite": (MUCH_SLOWER, clipping, MUCH_SLOWER),
     "oscillation": (penalty, no_momentum, MUCH_SLOWER),
@@ -156,11 +161,14 @@ class Coach:
             return None
 
     def _back_to(self, finding: Finding) -> int:
-        """The newest state from before it began; from before the last move's too, where that did not help."""
-        limit = finding.since
+        """The newest state that was well as far as this finding goes; from before the last move's, where that failed.
+
+        A run that never was, such as one that was found collapsed at the first look that counts, begins anew.
+        """
+        limit = finding.well
         if self.moves and self.moves[-1].finding == finding.name:
-            limit = min(limit, self.moves[-1].back_to)
-        return max((nimg for nimg in checkpoint.positions(self.states) if nimg < limit), default=0)
+            limit = min(limit, self.moves[-1].back_to - 1)
+        return max((nimg for nimg in checkpoint.positions(self.states) if nimg <= limit), default=0)
 
 
 def plain_values(change: Change) -> Change:

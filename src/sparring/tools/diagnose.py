@@ -13,11 +13,12 @@ from sparring.core.readings import READINGS
 from sparring.core.registry import load_family
 from sparring.diagnostics.finding import Finding, Level
 from sparring.diagnostics.history import Context, History
+from sparring.diagnostics.looking import NEAR
 from sparring.diagnostics.losses import losses_in_words
 from sparring.diagnostics.referee import Referee
 from sparring.diagnostics.rules.non_finite import NonFinite
 from sparring.watch.pictures import grids
-from sparring.watch.words import kimg
+from sparring.watch.words import kimg, number
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -146,7 +147,12 @@ def headline(findings: tuple[Finding, ...], history: History, seen: bool, judged
     if not judged:
         return "Too early to say: samples were not looked at long enough."
     done = next((finding for finding in findings if finding.name == "converged"), None)
-    return f"Healthy, and done: {done.evidence}." if done else "Healthy: no rule finds anything wrong."
+    if done:
+        return f"Healthy, and done: {done.evidence}."
+    distances = history.reading("distance").values
+    if distances and distances[-1] > NEAR:
+        return f"Nothing wrong so far; samples are still some way from the data (distance {number(distances[-1])})."
+    return "Healthy: no rule finds anything wrong."
 
 
 def _judged(referee: Referee) -> bool:
