@@ -19,25 +19,26 @@ from typing import Any
 
 from sparring.core.folder import RunFolder
 from sparring.tools.moves import moves_of
-from zoo.plan import SEEDS, SMALL, Case
+from zoo.plan import SMALL, Case
 from zoo.run import ROOT, note_of, train
 from zoo.truth import Truth, so
 
 PAGE = ROOT / "docs" / "results" / "coach.md"
 LOST = frozenset({"collapse", "divergence"})
 FAR = 0.3  # of a Fréchet distance that is 1 for the data's mean alone
+SEEDS = (4, 5, 6, 7)  # cures were chosen while looking at 0 to 3
 RING = "--train.batch 64 --train.kimg 160"
 
 # fmt: off
 CASES = (
     Case(
         "hasty-dcgan-ring", "collapse", "ring", "dcgan",
-        f"{RING} --game.r1-gamma 0 --optim.G.lr 1e-2 --optim.D.lr 2e-4 --optim.betas 0.9,0.999",
+        f"{RING} --game.r1-gamma 0 --optim.G.lr 1e-2 --optim.D.lr 2e-4 --optim.betas 0.9,0.999", SEEDS,
     ),
-    Case("fast-vanilla-digits", "divergence", "digits", "vanilla", "--train.kimg 60 --optim.lr 0.1"),
+    Case("fast-vanilla-digits", "divergence", "digits", "vanilla", "--train.kimg 300 --optim.lr 0.1", SEEDS),
     Case(
         "fast-dcgan-digits", "divergence", "digits", "dcgan",
-        f"{SMALL} --train.kimg 60 --optim.lr 1.0 --game.r1-gamma 0", (0, 2),
+        f"{SMALL} --train.kimg 100 --optim.lr 1.0 --game.r1-gamma 0", (4, 5),
     ),
 )
 # fmt: on
@@ -65,11 +66,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, default=Path("runs/coach"))
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
+    parser.add_argument("--only", nargs="+", default=[case.name for case in CASES], help="some cases by name")
     parser.add_argument("--out", type=Path, default=PAGE)
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     rows, failing, mended, total = [], 0, 0, 0.0
-    for case in CASES:
+    for case in (case for case in CASES if case.name in options.only):
         for seed in (seed for seed in options.seeds if seed in case.seeds):
             alone, one = once(options.runs / "alone", case, seed)
             coached = replace(case, settings=f"{case.settings} --train.coach true")
@@ -88,7 +90,7 @@ def main() -> None:
 `make coach`, {date.today()}, {total / 60:.0f} CPU minutes, one thread, {os.cpu_count()} cores, {platform.machine()}.
 
 **{mended} of {failing} runs that are lost alone are brought back** with the same seed and `--train.coach true`. They
-collapse or diverge by their settings. Lost means, by measurements that the referee has no part in: samples vary less
+collapse or diverge by their rates, or for want of a penalty; cures were chosen while looking at other seeds (0 to 3). Lost means, by measurements that the referee has no part in: samples vary less
 than half as much as the data (within their classes: 0.4), scores or samples run away, or the Fréchet distance to the
 data is {FAR:g} or more of that of its mean alone. What a move is: [The referee](../referee.md#the-coach).
 

@@ -4,14 +4,13 @@ Off unless asked for (``--train.coach true``). Its moves are few, are told as ev
 that a run that is cut off goes on from them as it would have.
 """
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sparring.core.config import flatten, merge, unflatten
+from sparring.core.config import flatten, merge, plain, unflatten
 from sparring.core.errors import SparringError
 from sparring.core.recipe import GROUPS, Recipe
 from sparring.diagnostics.finding import Finding
@@ -19,8 +18,8 @@ from sparring.engine import checkpoint
 from sparring.tools.moves import Move
 from sparring.tools.plan import Plan, make_plan
 
-MOST = 6  # moves in one run
-UNEVEN = 4.0
+MOST = 4  # moves in one run
+PENALTIES = ("r1_gamma", "gp_weight")
 SALTS = 1000  # between one move and the next; the guard's own rollbacks count in ones
 
 Change = dict[str, Any]  # dotted setting to its new value; empty where there is nothing to change
@@ -30,14 +29,31 @@ Cure = Callable[[Plan], Change]
 # ---------------------------------------------------------------------- what can be changed
 
 
-def penalty(plan: Plan) -> Change:
-    """Four times the gradient penalty; where there was none, the family's usual one."""
-    for name in ("r1_gamma", "gp_weight"):
-        value = getattr(plan.game, name, None)
-        if value is not None:
-            usual = next(item.default for item in fields(plan.game) if item.name == name)
-            return {f"game.{name}": 4 * value or usual or 1.0}
+def usual(plan: Plan) -> Plan:
+    """The plan that the family would have made for this data by itself."""
+    return make_plan(Recipe(plan.source, plan.family, {"data": plain(plan.data)}), dataset=plan.dataset)
+
+
+def usual_rates(plan: Plan) -> Change:
+    """The family's own rates, where those of this run are twice as high, or half, or further off."""
+    own = usual(plan).optim
+    return {
+        f"optim.{name}.lr": own[name].lr for name, optim in plan.optim.items() if not 0.5 < optim.lr / own[name].lr < 2
+    }
+
+
+def penalty_on(plan: Plan) -> Change:
+    """The family's usual gradient penalty, where it was turned off."""
+    for name in PENALTIES:
+        if getattr(plan.game, name, None) == 0:
+            default = next(item.default for item in fields(plan.game) if item.name == name)
+            return {f"game.{name}": getattr(usual(plan).game, name) or default or 1.0}
     return {}
+
+
+def penalty(plan: Plan) -> Change:
+    """A gradient penalty four times as strong."""
+    return {f"game.{n}": 4 * getattr(plan.game, n) for n in PENALTIES if getattr(plan.game, n, 0) > 0}
 
 
 def rounded(rate: float) -> float:
@@ -48,21 +64,6 @@ def rounded(rate: float) -> float:
 def rates(factor: float, plan: Plan, *, only: str = "") -> Change:
     """Learning rates times ``factor``: everybody's, or one player's."""
     return {f"optim.{name}.lr": rounded(factor * o.lr) for name, o in plan.optim.items() if only in ("", name)}
-
-
-def level_rates(plan: Plan) -> Change:
-    """For D the highest rate that anybody has."""
-    highest = max(optim.lr for optim in plan.optim.values())
-    return {"optim.D.lr": highest} if "D" in plan.optim and plan.optim["D"].lr < highest else {}
-
-
-def even_rates(plan: Plan) -> Change:
-    """Where some rates are four times others or more, for everybody the one in the middle (geometric mean)."""
-    rates = [optim.lr for optim in plan.optim.values()]
-    if max(rates) < UNEVEN * min(rates):
-        return {}
-    middle = rounded(math.prod(rates) ** (1 / len(rates)))
-    return {f"optim.{name}.lr": middle for name in plan.optim}
 
 
 def no_momentum(plan: Plan) -> Change:
@@ -99,18 +100,18 @@ SLOWER_G, SLOWER_D = partial(rates, 0.25, only="G"), partial(rates, 0.25, only="
 
 # What is tried for what, in this order. The rules' own remedies say why.
 CURES: Mapping[str, Sequence[Cure]] = {
-    "collapse": (even_rates, penalty, SLOWER, SLOWER),
-    "dropped_modes": (penalty, even_rates, SLOWER, SLOWER),
-    "divergence": (MUCH_SLOWER, MUCH_SLOWER, penalty, MUCH_SLOWER),
-    "non_finite": (MUCH_SLOWER, clipping, MUCH_SLOWER),
-    "oscillation": (penalty, no_momentum, MUCH_SLOWER),
-    "vanishing_gradient": (living_loss, penalty, fewer_turns, SLOWER_D),
-    "strong_discriminator": (penalty, fewer_turns, SLOWER_D, living_loss),
-    "dead_discriminator": (level_rates, MUCH_SLOWER),
-    "weak_discriminator": (level_rates, SLOWER_G),
-    "discriminator_overfitting": (augmentation, penalty, SLOWER_D),
+    "collapse": (usual_rates, penalty_on, SLOWER, penalty),
+    "dropped_modes": (usual_rates, penalty_on),
+    "divergence": (usual_rates, MUCH_SLOWER, penalty_on, MUCH_SLOWER),
+    "non_finite": (usual_rates, MUCH_SLOWER, clipping),
+    "oscillation": (usual_rates, penalty_on, no_momentum, SLOWER),
+    "vanishing_gradient": (living_loss, penalty_on, usual_rates, fewer_turns, SLOWER_D),
+    "strong_discriminator": (usual_rates, penalty_on, fewer_turns, SLOWER_D),
+    "dead_discriminator": (usual_rates,),
+    "weak_discriminator": (usual_rates, SLOWER_G),
+    "discriminator_overfitting": (augmentation, penalty),
     "memorisation": (augmentation, penalty),
-    "spectral_explosion": (MUCH_SLOWER, penalty),
+    "spectral_explosion": (usual_rates, MUCH_SLOWER, penalty_on),
     "spectral_collapse": (penalty, SLOWER),
 }
 
