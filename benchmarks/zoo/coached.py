@@ -90,9 +90,10 @@ def main() -> None:
 `make coach`, {date.today()}, {total / 60:.0f} CPU minutes, one thread, {os.cpu_count()} cores, {platform.machine()}.
 
 **{mended} of {failing} runs that are lost alone are brought back** with the same seed and `--train.coach true`. They
-collapse or diverge by their rates, or for want of a penalty; cures were chosen while looking at other seeds (0 to 3). Lost means, by measurements that the referee has no part in: samples vary less
-than half as much as the data (within their classes: 0.4), scores or samples run away, or the Fréchet distance to the
-data is {FAR:g} or more of that of its mean alone. What a move is: [The referee](../referee.md#the-coach).
+collapse or diverge by their rates, or for want of a penalty; cures were chosen while looking at other seeds (0 to 3).
+Lost means, by measurements that the referee has no part in: samples vary less than half as much as the data (within
+their classes: 0.4), scores or samples run away, or the Fréchet distance to the data is {FAR:g} or more of that of its
+mean alone. What a move is: [The referee](../referee.md#the-coach).
 
 | run | seed | alone | moves | with the coach | brought back |
 |---|---|---|---|---|---|
