@@ -1,6 +1,6 @@
 """Stacked-MNIST: how many of 1,000 modes does a run of 30 CPU minutes reach?
 
-    python benchmarks/stacked_mnist.py MNIST_FOLDER [--kimg 1000] [--seed 0]
+    python benchmarks/stacked_mnist.py MNIST_FOLDER [--kimg 800] [--seed 0]
 
 Three digits at random become the red, green and blue of one picture (Metz et al. 2017; Srivastava et al. 2017): there
 are 1,000 kinds of picture, each equally likely. 26,000 samples are counted, as in those papers: a mode is reached when
@@ -53,7 +53,7 @@ def divergence(found: torch.Tensor) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder with the four files of MNIST")
-    parser.add_argument("--kimg", type=float, default=1000.0)
+    parser.add_argument("--kimg", type=float, default=800.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "stacked-mnist")
     options = parser.parse_args()
