@@ -39,7 +39,7 @@ PAGE = ROOT / "docs" / "results" / "few-shot.md"
 SIDE, COUNT, SAMPLES = 32, 100, 1200
 KINDS = ("none", "diff")
 SHARES = (0.25, 0.5, 1.0)
-SETTINGS = "--family dcgan --game.width 32 --train.batch 16 --data.flip"
+SETTINGS = "--family r3gan --game.width 16 --game.blocks 1 --game.burn-in-kimg 20 --train.batch 16 --train.ema-kimg 2 --data.flip"
 EXTRACTOR = "cifar10-resnet56"  # made for pictures of this size, cats among them
 
 

@@ -1,4 +1,4 @@
-"""What the MNIST benchmarks judge samples by: one classifier fitted on the training pictures, fixed and named.
+"""What the benchmarks on MNIST and Fashion-MNIST judge samples by: one classifier fitted on the training pictures.
 
 Its penultimate features are the feature space of the Fréchet distance, its classes say what a sample is recognised as.
 Within-class diversity is the mean distance between pixels of two samples of a class, over the same of two real test
@@ -64,10 +64,10 @@ class Judgement:
 class Judge:
     """Judges samples of ``size`` pixels. The first call fits the classifier, later ones find it in the cache."""
 
-    def __init__(self, folder: Path, size: int = 28):
+    def __init__(self, folder: Path, size: int = 28, name: str = "mnist"):
         images, labels = read(folder, "train")
         self.size = size
-        self.classifier = load_classifier(FitData(shrunk(images, size), labels, f"mnist-train-{size}"))
+        self.classifier = load_classifier(FitData(shrunk(images, size), labels, f"{name}-train-{size}"))
         test, self.labels = read(folder, "t10k")
         self.test = shrunk(test, size)
 

@@ -151,6 +151,18 @@ def test_every_mode_of_a_grid_is_a_cluster_of_its_own():
     assert sorted(clusters.counts.tolist()) == [80] * 25
 
 
+def test_few_modes_are_not_cut_to_pieces():
+    clusters = Clusters.of(grid(100, 0, modes=7), samples=1000)
+    assert clusters.counts.tolist() == [100] * 7
+    narrow = clusters.count(grid(100, 1, modes=7, sigma=0.001))  # modes shrunk to their centres: none is left out
+    assert narrow.tolist() == [100] * 7
+
+
+def test_data_without_parts_is_cut_to_as_many_cells_as_a_look_can_judge():
+    draw = torch.Generator().manual_seed(0)
+    assert len(Clusters.of(torch.randn(2000, 2, generator=draw), samples=1000)) == 25
+
+
 def test_data_of_one_picture_has_one_cluster():
     assert len(Clusters.of(torch.zeros(50, 3), samples=256)) == 1
 

@@ -18,6 +18,10 @@ DIRECTIONS = 32
 PER_CLUSTER = 25  # samples of a look, on average: fewer could not show that a cluster is missing
 FEWEST, MOST = 2, 25  # clusters
 TRIES = 10  # of k-means: of a grid of 25 it must find all; in many dimensions there is no best one, and 2 do
+# A silhouette above 0.7 is called a strong structure (Kaufman and Rousseeuw 1990). The ring cut into its 8 modes has
+# 0.98, the grid into its 25 0.96, and no cut of the digits more than 0.2.
+STRONG = 0.7
+COMPARED = 500  # reals by which cuts are compared
 
 
 def shrink(samples: Tensor) -> Tensor:
@@ -71,15 +75,18 @@ class Clusters:
 
     @classmethod
     def of(cls, features: Tensor, samples: int, seed: int = 0) -> "Clusters":
-        """Seeded k-means on reals ``(n, d)``, with so many clusters that a look at ``samples`` can judge each."""
+        """Seeded k-means on reals ``(n, d)``, with so many clusters that a look at ``samples`` can judge each.
+
+        Where the data falls into fewer parts that lie clearly apart, those are its clusters.
+        """
         from sklearn.cluster import KMeans
 
         distinct = len(torch.unique(features, dim=0))
         count = max(1, min(MOST, max(FEWEST, samples // PER_CLUSTER), distinct, math.isqrt(len(features))))
         found = KMeans(count, n_init=TRIES if features.shape[1] <= 8 else 2, random_state=seed).fit(features.numpy())
-        centres = torch.from_numpy(found.cluster_centers_).to(features)
+        centres = apart(features, torch.from_numpy(found.cluster_centers_).to(features))
         of = torch.cdist(features, centres).argmin(1)
-        return cls(centres, torch.bincount(of, minlength=count))
+        return cls(centres, torch.bincount(of, minlength=len(centres)))
 
     def __len__(self) -> int:
         return len(self.centres)
@@ -91,3 +98,27 @@ class Clusters:
     def count(self, features: Tensor) -> Tensor:
         """How many rows lie in each, int64 ``(k,)``."""
         return torch.bincount(self.assign(features), minlength=len(self))
+
+
+def apart(features: Tensor, centres: Tensor) -> Tensor:
+    """Centres ``(m, d)`` of the parts that reals ``(n, d)`` clearly fall into, else the ``centres`` ``(k, d)`` given.
+
+    Cells are joined, the nearest first, and of all cuts the one of greatest silhouette counts (Rousseeuw 1987). k-means
+    cuts each narrow mode into several cells, and samples that stay near their mode's centre would leave out some.
+    """
+    from scipy.cluster.hierarchy import fcluster, linkage
+    from sklearn.metrics import silhouette_score
+
+    if len(centres) <= FEWEST:
+        return centres
+    cells = torch.cdist(features, centres).argmin(1)
+    some = torch.linspace(0, len(features) - 1, min(COMPARED, len(features))).long()
+    tree = linkage(centres.double().numpy(), "average")
+    best, found = STRONG, centres
+    for count in range(len(centres), FEWEST - 1, -1):
+        parts = torch.from_numpy(fcluster(tree, count, "maxclust")).long()[cells]
+        if 1 < len(parts[some].unique()) < len(some):
+            score = float(silhouette_score(features[some].numpy(), parts[some].numpy()))
+            if score > best:
+                best, found = score, torch.stack([features[parts == part].mean(0) for part in parts.unique()])
+    return found

@@ -127,7 +127,7 @@ class DCGAN(Game):
     def defaults(cls, spec: DataSpec) -> Settings:
         if spec.modality == "points":
             return {
-                "train": {"kimg": 1024.0, "batch": 128, "ema_kimg": 64.0},
+                "train": {"kimg": 2048.0, "batch": 128, "ema_kimg": 64.0},
                 "game": {"z_dim": 2, "width": 64, "r1_gamma": 0.2, "r1_every": 4},
                 "optim": {"lr": 2e-3, "betas": (0.0, 0.99), "schedule": "cosine"},
             }

@@ -115,7 +115,7 @@ class WGANGP(Game):
     def defaults(cls, spec: DataSpec) -> Settings:
         if spec.modality == "points":
             return {
-                "train": {"kimg": 1024.0, "batch": 128, "ema_kimg": 64.0},
+                "train": {"kimg": 2048.0, "batch": 128, "ema_kimg": 128.0},
                 "game": {"z_dim": 2, "width": 64, "gp_weight": 0.1, "d_steps": 1, "dequantise": False},
                 "optim": {"lr": 2e-3, "betas": (0.0, 0.99), "schedule": "cosine"},
             }
