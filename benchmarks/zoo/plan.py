@@ -165,7 +165,7 @@ HEALTHY_RUNS = (
     Case("dcgan-digits", HEALTHY, "digits", "dcgan", f"{SMALL} --train.kimg 80"),
     Case("hinge-dcgan-digits", HEALTHY, "digits", "dcgan", f"{SMALL} --train.kimg 80 --game.loss hinge"),
     Case("lsgan-dcgan-digits", HEALTHY, "digits", "dcgan", f"{SMALL} --train.kimg 80 --game.loss least_squares", ODD),
-    Case("slow-dcgan-digits", HEALTHY, "digits", "dcgan", "--game.width 16 --train.kimg 100 --optim.lr 4e-4"),
+    Case("slow-dcgan-digits", HEALTHY, "digits", "dcgan", "--game.width 16 --train.kimg 140 --optim.lr 4e-4"),
     Case("cgan-digits", HEALTHY, "digits", "cgan", f"{SMALL_CGAN} --train.kimg 40"),
     Case("hinge-cgan-digits", HEALTHY, "digits", "cgan", f"{SMALL_CGAN} --train.kimg 30 --game.loss hinge"),
     Case("wgan-digits", HEALTHY, "digits", "wgan", "--train.kimg 150 --game.width 16 --optim.lr 1e-3"),
