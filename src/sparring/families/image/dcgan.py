@@ -127,8 +127,8 @@ class DCGAN(Game):
     def defaults(cls, spec: DataSpec) -> Settings:
         if spec.modality == "points":
             return {
-                "train": {"kimg": 2048.0, "batch": 128, "ema_kimg": 64.0},
-                "game": {"z_dim": 2, "width": 64, "r1_gamma": 0.1, "r1_every": 1},
+                "train": {"kimg": 4096.0, "batch": 128, "ema_kimg": 64.0},
+                "game": {"z_dim": 2, "width": 64, "r1_gamma": 0.2, "r1_every": 4},
                 "optim": {"lr": 2e-3, "betas": (0.0, 0.99), "schedule": "cosine"},
             }
         # Weights of narrow networks are larger, and Adam moves each by the rate: they stand, and need, a higher one.
