@@ -196,5 +196,11 @@ def test_reals_and_fakes_are_augmented_alike():
 def test_mistakes_are_refused():
     with pytest.raises(SparringError, match=r"game\.policy has no 'colour'"):
         make_game(policy="colour")
+
+
+def test_without_a_policy_D_sees_pictures_as_they_are():
+    pictures = torch.rand(2, 3, 8, 8)
+    assert torch.equal(make_game(policy="none").augment(pictures), pictures)
+    assert not torch.equal(make_game().augment(pictures), pictures)
     with pytest.raises(SparringError, match=r"--data\.size 8"):
         FAMILY(DataSpec("image", (1, 6, 9)), TINY)

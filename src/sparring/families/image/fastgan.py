@@ -32,7 +32,7 @@ class Config:
 
     z_dim: int = setting(256, "size of the latent")
     width: int = setting(64, "channels of G at 128 pixels, and of D where a picture of 256 is 64; the paper's")
-    policy: str = setting("color,translation", "what D sees changed: color, translation, cutout")
+    policy: str = setting("color,translation", "what D sees changed: color, translation, cutout; or none")
     rebuild: float = setting(1.0, "weight of what D's decoders are off by on reals")
 
 
@@ -42,7 +42,7 @@ class FastGAN(Game):
     config_class = Config
     plays = "hinge"
     not_accumulable = "BatchNorm in G and D: statistics are per microbatch"
-    not_augmentable = "its D always sees changed pictures; choose the changes with --game.policy"
+    not_augmentable = "it changes what its D sees by itself; choose how with --game.policy"
 
     def __init__(self, spec: DataSpec, config: Config):
         super().__init__(spec, config)
@@ -52,7 +52,7 @@ class FastGAN(Game):
             )
         self.G = FastGenerator(spec.shape, config.z_dim, config.width)
         self.D = FastDiscriminator(spec.shape, config.width)
-        self.augment = diff_augment(config.policy, "game.policy")
+        self.augment = nn.Identity() if config.policy == "none" else diff_augment(config.policy, "game.policy")
 
     def players(self) -> dict[str, nn.Module]:
         return {"G": self.G, "D": self.D}
