@@ -106,7 +106,7 @@ def apart(features: Tensor, centres: Tensor) -> Tensor:
     Cells are joined, the nearest first, and of all cuts the one of greatest silhouette counts (Rousseeuw 1987). k-means
     cuts each narrow mode into several cells, and samples that stay near their mode's centre would leave out some.
     """
-    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.cluster.hierarchy import fcluster, linkage  # type: ignore[import-untyped]
     from sklearn.metrics import silhouette_score
 
     if len(centres) <= FEWEST:
