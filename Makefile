@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN    := .venv/bin
 PIP    := PIP_CONSTRAINT=$(CURDIR)/constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install --quiet
 
-.PHONY: help demo test lint docs bench bench-images bench-stacked bench-points bench-translation bench-metrics bench-speed zoo coach clean
+.PHONY: help demo test lint docs bench bench-images bench-stacked bench-points bench-translation bench-elastic bench-metrics bench-quality bench-samples bench-scaling bench-speed zoo coach gpu-check clean
 
 help:            ## What there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,6 +54,9 @@ bench-points: .venv/dev ## Modes of the ring and the grid of Gaussians, three fa
 bench-translation: .venv/dev ## Pictures from pictures, each beside what it has to beat: make bench-translation DATA=folder
 	$(BIN)/python benchmarks/translation.py $(DATA)
 
+bench-elastic: .venv/dev ## Workers killed under torchrun, twenty times; each run ends where one in peace ends
+	$(BIN)/python benchmarks/elastic.py --runs 20 --report
+
 bench-metrics: .venv/dev ## Agreement with public packages, speed of the Fréchet distance
 	$(BIN)/python benchmarks/parity.py
 	$(BIN)/python benchmarks/parity_images.py
@@ -68,8 +71,21 @@ zoo: .venv/dev ## Provoked failures and healthy runs, what the referee says of t
 coach: .venv/dev ## Which failing runs the coach brings back
 	PYTHONPATH=benchmarks $(BIN)/python -m zoo.coached
 
+bench-quality: .venv/dev ## How soon the quality of the tutorial is reached on Fashion-MNIST: make bench-quality DATA=folder
+	$(BIN)/python benchmarks/time_to_quality.py $(DATA) --report
+
+# DATA: a folder with the four original files of MNIST.
+bench-samples: .venv/dev ## A million samples in shards, beside the bare forward pass: make bench-samples DATA=folder
+	$(BIN)/python benchmarks/million.py $(DATA) --report
+
+bench-scaling: .venv/dev ## One, two, four processes, and what many GPUs would give on paper; a quiet machine
+	$(BIN)/python benchmarks/scaling.py --report
+
 bench-speed: .venv/dev ## How fast a step is, beside the tutorial's loop and formulas as they are written; a quiet machine
 	$(BIN)/python benchmarks/speed.py --report
+
+gpu-check: .venv/dev ## What your card does with this code, in ten minutes at most; says so where there is none
+	$(BIN)/python benchmarks/gpu_check.py --report
 
 clean:           ## Remove what was built (never runs/)
 	rm -rf .venv site build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

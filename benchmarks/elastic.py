@@ -1,11 +1,12 @@
 """Kill workers of a run under torchrun; its restarts must end, byte for byte, where a run in peace ends.
 
-    python benchmarks/elastic.py --runs 20 --seed 0
+    python benchmarks/elastic.py --runs 20 --seed 0 --report
 
 Two processes train together on the built-in digits, started by ``torchrun --max-restarts 9``. One of the two, drawn at
 random, gets kill -9 at an instant drawn evenly from the first six tenths of the time after start-up; torchrun ends the
 other and starts both again, and they go on from the last whole state. What must be equal is what
-benchmarks/resume_torture.py compares. Writes ``docs/results/elastic.md`` and exits with 1 unless all runs are equal.
+benchmarks/resume_torture.py compares. Exits with 1 unless all runs are equal; ``--report`` writes
+``docs/results/elastic.md``.
 """
 
 import argparse
@@ -107,7 +108,7 @@ def page(arguments: argparse.Namespace, trials: list[Trial], length: float) -> s
             "",
             f"**{good} of {len(trials)} runs ended bit-identical to the run in peace.**",
             "",
-            f"`python benchmarks/elastic.py --runs {arguments.runs} --seed {arguments.seed}`, {date.today()}, "
+            f"`python benchmarks/elastic.py --runs {arguments.runs} --seed {arguments.seed} --report`, {date.today()}, "
             f"{hardware()}.",
             f"Each run: `torchrun --nproc-per-node {WORKERS} --max-restarts 9 -m -- sparring {TRAIN}`,",
             f"which trains, draws and judges for {length:.1f} s in peace. One worker gets kill -9; torchrun starts all",
@@ -127,7 +128,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0, help="of the instants")
-    parser.add_argument("--out", type=Path, default=PAGE, help="where the results are written")
+    parser.add_argument("--report", action="store_true", help=f"write {PAGE.name}")
     arguments = parser.parse_args()
     draw = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as name:
@@ -143,9 +144,10 @@ def main() -> None:
         for number in range(1, arguments.runs + 1):
             trials.append(kill_one(folder, f"run{number}", 0.6 * length, reference, draw))
             print(f"run {number}: {trials[-1]}", flush=True)
-    arguments.out.write_text(page(arguments, trials, length), encoding="utf-8")
+    if arguments.report:
+        PAGE.write_text(page(arguments, trials, length), encoding="utf-8")
     good = sum(trial.equal for trial in trials)
-    print(f"{good}/{len(trials)} bit-identical; {arguments.out}")
+    print(f"{good}/{len(trials)} bit-identical")
     sys.exit(0 if good == len(trials) else 1)
 
 

@@ -178,7 +178,7 @@ def main() -> None:
         "",
         "Without it, samples have the colours of cats and little of their shape. With it they begin worse and end",
         "better: many have eyes, ears and a white muzzle, blurred. They are no copies: they lie about as near to faces",
-        "never seen as to the hundred, copies would make AuthPct 0, and the closest pairs, looked at, share colours and",
+        "never seen as to the hundred, copies would make AuthPct 0, and the closest pairs, looked at, share colours,",
         "neither pose nor markings.",
         "",
         "`r3gan` of 16 channels was tried before: after 25 kimg in seven CPU minutes there was no face in its samples,",

@@ -3,8 +3,13 @@
     python benchmarks/translation.py DATA [--minutes 40] [--workers 1] [--only pix2pix l1]
 
 DATA holds facades/, horse2zebra/, super_resolution/, cats64/ and weights/ (SqueezeNet 1.0, through which distances are
-measured). Every row trains for so many CPU minutes on one thread; its length in images is measured first. What was
-finished before is not done again: stop at any time and say the same again. Runs are kept in runs/bench-translation.
+measured). Every row trains for so many CPU minutes on one thread, times its share; its length in images is measured
+first. A run that was stopped goes on where it was, and what is finished is not done again: stop at any time and say the
+same again. The page shows every row that is finished, whichever were asked for now. Runs are kept in
+runs/bench-translation, a folder for each budget.
+
+The data may not be redistributed, and what a network makes of a picture of it shows that picture: pictures stay in
+the folder of the runs, under pictures/, and the page says so.
 """
 
 import argparse
@@ -25,28 +30,28 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from sparring.core.batch import Batch
+from sparring.core.files import write_atomic, write_json
 from sparring.core.seeds import SeedNoise
 from sparring.metrics.consistency import consistency
 from sparring.metrics.fidelity import fidelity
 from sparring.metrics.frechet import Gaussian, frechet_distance
 from sparring.metrics.lpips import load_squeezenet_taps
-from sparring.metrics.overlap import overlap
+from sparring.metrics.segmenter import fit_segmenter, seen_by
 from sparring.metrics.squeezenet import load_squeezenet
 from sparring.modalities.image import from_uint8, grid, to_uint8
 from sparring.nn.panels import panels
 from sparring.nn.resample import enlarge
-from sparring.nn.unet import UNet
 from sparring.tools.run import load
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "results" / "translation.md"
 FACADES, HORSES = "facades/facades_pairs_128.zip", "horse2zebra/horse2zebra_128.zip"
 T91, SETS, CATS = "super_resolution/t91.zip", "super_resolution/set5_set14.zip", "cats64/cats64_2500.zip"
+LEAST_KIMG = 0.1  # length of the shortest run
 HELD_OUT = 250  # cats that no run sees
-PATCH = 48
 CHUNK = 20
 
 
@@ -62,7 +67,8 @@ class Row:
 
 PIX2PIX = "--data.size 64 --data.pairs right-to-left --game.width 32 --train.batch 4 --train.ema_kimg 1"
 UNPAIRED = "--data.size 64 --data.flip true --game.width 16 --game.blocks 4 --train.batch 2 --train.ema_kimg 1"
-SRGAN = "--data.flip true --game.width 32 --game.blocks 8 --train.batch 16 --optim.G.lr 5e-4 --train.ema_kimg 2"
+CROPS = "--data.crop 48 --data.flip true --data.rotate true"
+SRGAN = f"{CROPS} --game.width 32 --game.blocks 8 --train.batch 16 --optim.G.lr 5e-4 --train.ema_kimg 2"
 INPAINT = "--game.width 12 --game.critic_width 16 --train.batch 8 --optim.lr 4e-4 --train.ema_kimg 2"
 COLORIZE = "--game.width 16 --train.batch 8 --train.ema_kimg 2"
 ROWS = {
@@ -70,8 +76,8 @@ ROWS = {
     "pix2pix": Row(FACADES, "pix2pix", PIX2PIX),
     "cyclegan": Row(HORSES, "cyclegan", UNPAIRED, 1.5),
     "cut": Row(HORSES, "cut", f"{UNPAIRED} --game.patches 64", 1.5),
-    "srresnet": Row("t91.npz", "srgan", f"{SRGAN} --game.adversarial 0", 0.75),
-    "srgan": Row("t91.npz", "srgan", f"{SRGAN} --game.features squeezenet --game.feature_weight 0.05", 1.0),
+    "srresnet": Row(T91, "srgan", f"{SRGAN} --game.adversarial 0", 0.75),
+    "srgan": Row(T91, "srgan", f"{SRGAN} --game.features squeezenet --game.feature_weight 0.05", 1.0),
     "inpaint-l1": Row("cats.npz", "inpaint", f"{INPAINT} --game.adversarial 0"),
     "inpaint": Row("cats.npz", "inpaint", INPAINT),
     "colorize-l1": Row("cats.npz", "colorize", f"{COLORIZE} --game.adversarial 0", 0.5),
@@ -95,16 +101,8 @@ def pictures(archive: Path, prefix: str, size: int = 0, box: tuple[int, int, int
 
 
 def prepare(data: Path, folder: Path) -> None:
-    """Patches of the 91 pictures, overlapping by half, and the cats that may be trained on."""
+    """The cats that may be trained on."""
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "t91.npz").exists():
-        patches = [
-            whole[:, top : top + PATCH, left : left + PATCH]
-            for whole in pictures(data / T91, "")
-            for top in range(0, whole.shape[1] - PATCH + 1, PATCH // 2)
-            for left in range(0, whole.shape[2] - PATCH + 1, PATCH // 2)
-        ]
-        np.savez(folder / "t91.npz", images=torch.stack(patches).movedim(1, 3).numpy())
     if not (folder / "cats.npz").exists():
         cats = torch.stack(pictures(data / CATS, ""))
         np.savez(folder / "cats.npz", images=cats[HELD_OUT:].movedim(1, 3).numpy())
@@ -115,7 +113,14 @@ def prepare(data: Path, folder: Path) -> None:
 
 def command(row: Row, options: argparse.Namespace, run: Path, kimg: float) -> list[str]:
     data = options.data / row.data if "/" in row.data else options.folder / "data" / row.data
-    length = ["--train.kimg", f"{kimg:g}", "--train.save_kimg", f"{kimg:g}", "--train.picture_kimg", f"{kimg / 4:g}"]
+    length = [
+        "--train.kimg",
+        f"{kimg:g}",
+        "--train.save_kimg",
+        f"{kimg / 4:g}",
+        "--train.picture_kimg",
+        f"{kimg / 4:g}",
+    ]
     start = [sys.executable, "-m", "sparring", "train", str(data), "--family", row.family, "--run", str(run)]
     return [*start, *row.settings.split(), *length, "--train.seed", str(options.seed)]
 
@@ -133,22 +138,37 @@ def timed(arguments: list[str], log: Path, weights: Path) -> float:
 
 
 def train(name: str, options: argparse.Namespace) -> None:
-    """One run, unless it was finished before; its length from a short and a longer one before it."""
+    """One run, unless it was finished before; its length from a short and a longer one before it.
+
+    What is known is kept in a note: the length, so that a run that was stopped goes on to the same, and the CPU
+    seconds, of the last sitting alone where there were several.
+    """
     row, folder = ROWS[name], options.folder
-    note, log = folder / f"{name}.json", folder / "logs" / f"{name}.txt"
-    if note.exists():
+    log = folder / "logs" / f"{name}.txt"
+    held = noted(name, options)
+    if "cpu_seconds" in held:
         return
-    seconds, lengths = [], (0.1, 0.4)
-    for kimg in lengths:
-        run = folder / "pace" / f"{name}-{kimg:g}"
-        shutil.rmtree(run, ignore_errors=True)
-        seconds.append(timed(command(row, options, run, kimg), log, options.data / "weights"))
-    pace = (lengths[1] - lengths[0]) / max(seconds[1] - seconds[0], 0.1)
-    kimg = max(0.5, round(pace * options.minutes * row.share * 60, 1))
-    shutil.rmtree(folder / name, ignore_errors=True)
-    spent = timed(command(row, options, folder / name, kimg), log, options.data / "weights")
-    note.write_text(json.dumps({"kimg": kimg, "cpu_seconds": spent}))
-    print(f"{name}: {kimg:g} kimg in {spent:.0f} CPU seconds", flush=True)
+    if "kimg" not in held:
+        short = min(0.1, 0.08 * options.minutes)
+        seconds, lengths = [], (short, 4 * short)
+        for kimg in lengths:
+            run = folder / "pace" / f"{name}-{kimg:g}"
+            shutil.rmtree(run, ignore_errors=True)
+            seconds.append(timed(command(row, options, run, kimg), log, options.data / "weights"))
+        pace = (lengths[1] - lengths[0]) / max(seconds[1] - seconds[0], 0.1)
+        held = {"kimg": max(LEAST_KIMG, round(pace * options.minutes * row.share * 60, 1)), "sittings": 0}
+        shutil.rmtree(folder / name, ignore_errors=True)
+    held["sittings"] += 1
+    write_json(folder / f"{name}.json", held)
+    spent = timed(command(row, options, folder / name, held["kimg"]), log, options.data / "weights")
+    write_json(folder / f"{name}.json", {**held, "cpu_seconds": spent})
+    print(f"{name}: {held['kimg']:g} kimg in {spent:.0f} CPU seconds", flush=True)
+
+
+def noted(name: str, options: argparse.Namespace) -> dict[str, float]:
+    """What is known of a run."""
+    path = options.folder / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else {}
 
 
 # ---------------------------------------------------------------------- measuring
@@ -186,12 +206,19 @@ def apply(name: str, folder: Path, real: Tensor, given: Tensor | None) -> tuple[
     return torch.cat(made), torch.cat([part for part in inputs if part is not None])
 
 
-def picture(name: str, inputs: Tensor, *others: Tensor) -> str:
-    """Save inputs and what was made of them side by side; the line that shows it."""
+def picture(name: str, options: argparse.Namespace, inputs: Tensor, *others: Tensor) -> str:
+    """Save inputs and what was made of them side by side, beside the runs; where."""
     shown = panels(inputs[:6], from_uint8(others[0][:6]))
     shown = torch.cat([shown, *(from_uint8(other[:6]) for other in others[1:])], 3)
-    grid(shown, columns=2, least_side=1100).save(PAGE.parent / f"translation-{name}.png")
-    return f"![{name}](translation-{name}.png)"
+    return kept_picture(name, options, grid(shown, columns=2, least_side=1100))
+
+
+def kept_picture(name: str, options: argparse.Namespace, image: Image.Image) -> str:
+    """Save a picture beside the runs; where, in words."""
+    folder = options.folder / "pictures"
+    folder.mkdir(exist_ok=True)
+    image.save(folder / f"{name}.png")
+    return f"`pictures/{name}.png` in the folder of the runs"
 
 
 def nearest(maps: Tensor, palette: Tensor) -> Tensor:
@@ -210,26 +237,6 @@ def palette_of(maps: Tensor) -> Tensor:
     return torch.stack(kept)
 
 
-def fit_segmenter(photos: Tensor, labels: Tensor, classes: int, steps: int = 1500) -> Callable[[Tensor], Tensor]:
-    """A U-Net from photographs to classes, fitted on real pairs."""
-    torch.manual_seed(0)
-    network = nn.Sequential(UNet(3, 32, 16, 5, "batch"), nn.Conv2d(32, classes, 1))
-    optimiser, draw = torch.optim.Adam(network.parameters(), 1e-3), torch.Generator().manual_seed(0)
-    for _ in range(steps):
-        chosen = torch.randint(len(photos), (8,), generator=draw)
-        loss = nn.functional.cross_entropy(network(from_uint8(photos[chosen])), labels[chosen])
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    network.eval()
-
-    @torch.inference_mode()
-    def segment(pictures: Tensor) -> Tensor:
-        return torch.cat([network(from_uint8(part)).argmax(1) for part in pictures.split(CHUNK)])
-
-    return segment
-
-
 def table(head: str, rows: list[list[str]]) -> list[str]:
     columns = head.split(" | ")
     return [f"| {head} |", "|" + "---|" * len(columns), *(f"| {' | '.join(row)} |" for row in rows), ""]
@@ -244,19 +251,19 @@ def facades(names: list[str], options: argparse.Namespace, ruler: Ruler) -> list
     palette = palette_of(maps)
     labels, wanted = nearest(maps, palette), nearest(given, palette)
     segment = fit_segmenter(photos, labels, len(palette))
-    ceiling = overlap(segment(real), wanted, len(palette))
+    ceiling = seen_by(segment, real, wanted, len(palette))
     rows, shown = [["photographs themselves", "0", f"{ceiling.mean:.3f}", f"{ceiling.accuracy:.3f}", "0"]], []
     for name in names:
         made, inputs = apply(name, options.folder, real, given)
-        agreed = overlap(segment(made), wanted, len(palette))
+        agreed = seen_by(segment, made, wanted, len(palette))
         shown.append((inputs, made))
         distances = f"{ruler.between_sets(made, real):.1f}", f"{ruler.of_pairs(made, real):.3f}"
         rows.append([name, distances[0], f"{agreed.mean:.3f}", f"{agreed.accuracy:.3f}", distances[1]])
-    line = picture("facades", shown[0][0], *(made for _, made in shown), real)
+    line = picture("facades", options, shown[0][0], *(made for _, made in shown), real)
     text = f"400 pairs to learn from, 100 that no run saw; {len(palette)} classes, found by a segmenter of real pairs."
     head = "run | distance of sets ↓ | mean IoU ↑ | pixels right ↑ | distance of pairs ↓"
     order = ", ".join(["input", *names, "truth"])
-    return ["## Label maps to facades, 64 pixels", "", text, "", *table(head, rows), f"{order}:", "", line, ""]
+    return ["## Label maps to facades, 64 pixels", "", text, "", *table(head, rows), f"{order}: {line}.", ""]
 
 
 def horses(names: list[str], options: argparse.Namespace, ruler: Ruler) -> list[str]:
@@ -268,11 +275,11 @@ def horses(names: list[str], options: argparse.Namespace, ruler: Ruler) -> list[
         distance = ruler.between_sets(made, real)
         rows.append([name, f"{distance:.1f}", f"{100 * (untouched - distance) / untouched:.0f}"])
         shown.append(made)
-    line = picture("horses", from_uint8(given), *shown)
+    line = picture("horses", options, from_uint8(given), *shown)
     text = "450 horses and 450 zebras to learn from; 120 horses and 140 zebras that no run saw."
     head = "run | distance to zebras ↓ | % nearer than untouched"
     order = ", ".join(["input", *names])
-    return ["## Horses to zebras, 64 pixels", "", text, "", *table(head, rows), f"{order}:", "", line, ""]
+    return ["## Horses to zebras, 64 pixels", "", text, "", *table(head, rows), f"{order}: {line}.", ""]
 
 
 def enlarged(names: list[str], options: argparse.Namespace, ruler: Ruler) -> list[str]:
@@ -298,17 +305,15 @@ def enlarged(names: list[str], options: argparse.Namespace, ruler: Ruler) -> lis
                 first.append(made)
         psnr, ssim, distance, same = np.mean(values, 0)
         rows.append([name, f"{psnr:.2f}", f"{ssim:.4f}", f"{distance:.3f}", f"{same:.1f}"])
-    grid(from_uint8(torch.cat([*first, truths[2][None]])), columns=2 + len(names), least_side=1100).save(
-        PAGE.parent / "translation-enlarged.png"
-    )
+    sheet = grid(from_uint8(torch.cat([*first, truths[2][None]])), columns=2 + len(names), least_side=1100)
+    line = kept_picture("enlarged", options, sheet)
     text = (
-        "Learnt from patches of the 91 pictures of Yang et al. 2010; Set5 from its low-resolution files, Y, 4 pixels "
+        "Learnt from crops of the 91 pictures of Yang et al. 2010; Set5 from its low-resolution files, Y, 4 pixels "
         "of border left out."
     )
     head = "run | PSNR ↑ | SSIM ↑ | distance of pairs ↓ | consistency, dB ↑"
     order = ", ".join([*games, "truth"])
-    line = "![enlarged](translation-enlarged.png)"
-    return ["## Four times larger", "", text, "", *table(head, rows), f"{order}:", "", line, ""]
+    return ["## Four times larger", "", text, "", *table(head, rows), f"{order}: {line}.", ""]
 
 
 def cats(title: str, names: list[str], options: argparse.Namespace, ruler: Ruler) -> list[str]:
@@ -324,7 +329,7 @@ def cats(title: str, names: list[str], options: argparse.Namespace, ruler: Ruler
         distance, pairs = ruler.between_sets(made, real), ruler.of_pairs(made, real)
         rows.append([name, f"{pairs:.3f}", f"{distance:.1f}", f"{score.psnr:.2f}", changed or "–"])
         shown.append(made)
-    line = picture(names[-1], inputs, *shown, real)
+    line = picture(names[-1], options, inputs, *shown, real)
     head = "run | distance of pairs ↓ | distance of sets ↓ | PSNR ↑ | known values changed"
     order = ", ".join(["input", *names, "truth"])
     text = (
@@ -332,7 +337,7 @@ def cats(title: str, names: list[str], options: argparse.Namespace, ruler: Ruler
         if "inpaint" in names[-1]
         else f"{HELD_OUT} cats that no run saw."
     )
-    return [f"## {title}, 64 pixels", "", text, "", *table(head, rows), f"{order}:", "", line, ""]
+    return [f"## {title}, 64 pixels", "", text, "", *table(head, rows), f"{order}: {line}.", ""]
 
 
 PARTS: list[tuple[tuple[str, ...], Callable[[list[str], argparse.Namespace, Ruler], list[str]]]] = [
@@ -346,14 +351,14 @@ PARTS: list[tuple[tuple[str, ...], Callable[[list[str], argparse.Namespace, Rule
 
 def write_page(options: argparse.Namespace) -> None:
     ruler, lines = Ruler(options.data / "weights"), []
-    spent = {name: json.loads((options.folder / f"{name}.json").read_text()) for name in options.only}
+    spent = {name: held for name in ROWS if "cpu_seconds" in (held := noted(name, options))}
     for names, measure in PARTS:
-        wanted = [name for name in names if name in options.only]
+        wanted = [name for name in names if name in spent]
         if wanted:
             lines += measure(wanted, options, ruler)
     rows = [
         [name, f"{spent[name]['kimg']:g}", f"{spent[name]['cpu_seconds']:.0f}", f"`{ROWS[name].settings}`"]
-        for name in options.only
+        for name in spent
     ]
     head = [
         "# Pictures from pictures",
@@ -362,12 +367,14 @@ def write_page(options: argparse.Namespace) -> None:
         f"{os.cpu_count()} cores, {platform.machine()}.",
         "Written by `python benchmarks/translation.py DATA`. Distances are through SqueezeNet 1.0: of sets, the",
         "Fréchet distance of its features; of pairs, the uncalibrated sum over its taps. They are no FID, no LPIPS,",
-        "and few pictures make the first large: compare within a table only. Pictures shown are the first ones.",
+        "and few pictures make the first large: compare within a table only. Pictures are of data that may not be",
+        "redistributed: they are drawn beside the runs, and not shown here.",
         "",
     ]
     tail = ["## What was trained", "", *table("run | kimg | CPU s | settings", rows)]
-    PAGE.write_text("\n".join([*head, *lines, *tail]), encoding="utf-8")
-    print(f"written: {PAGE}")
+    written = options.page
+    write_atomic(written, "\n".join([*head, *lines, *tail]).encode())
+    print(f"written: {written}")
 
 
 def main() -> None:
@@ -382,7 +389,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="runs side by side, one thread each")
     parser.add_argument("--only", nargs="+", default=list(ROWS), choices=list(ROWS), metavar="RUN")
     parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "bench-translation")
+    parser.add_argument("--page", type=Path, default=PAGE, help="where the tables go; elsewhere for a trial")
     options = parser.parse_args()
+    options.folder = options.folder / f"{options.minutes:g}-minutes-{options.seed}"
     prepare(options.data, options.folder / "data")
     with ThreadPoolExecutor(options.workers) as pool:
         list(pool.map(lambda name: train(name, options), options.only))

@@ -19,6 +19,7 @@ from sparring.core import config, registry
 from sparring.core.config import Data, Eval, Optim, Train, build, describe, flatten, plain, unflatten
 from sparring.core.game import Game
 from sparring.core.recipe import GROUPS
+from sparring.core.settings_file import read_file
 from sparring.core.spec import DataSpec
 from sparring.objectives.adversarial import LOSSES
 from sparring.testing.conformance import make_engine, make_game
@@ -166,7 +167,7 @@ def test_settings_files_can_be_read(page: Path, tmp_path: Path) -> None:
         if block["info"].startswith("toml"):
             path = tmp_path / "example.toml"
             path.write_text(block["body"], encoding="utf-8")
-            said = config.read_file(path)
+            said = read_file(path)
             if set(said) <= set(GROUPS):  # else it is another tool's file
                 check_settings(flatten(said), "dcgan")
 

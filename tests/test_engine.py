@@ -258,7 +258,7 @@ def test_a_skipped_turn_moves_nobody_and_patience_ends():
     before = engine.game.G[0].weight.detach().clone()
     engine.step()
     assert torch.equal(engine.game.G[0].weight, before)
-    assert engine.skipped == 1
+    assert engine.guard.skipped == 1
 
 
 def test_an_overflowing_norm_is_blamed_on_all():

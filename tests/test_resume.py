@@ -360,6 +360,6 @@ def test_the_salt_of_a_rollback_matters():
 
 def test_the_guard_s_patience_is_kept():
     engine, other = Dealt.make("vanilla", guard="skip", guard_limit=3), Dealt.make("vanilla", guard="skip")
-    engine.skipped = 2
+    engine.guard.skipped = 2
     other.load(*engine.state())
-    assert other.skipped == 2
+    assert other.guard.skipped == 2

@@ -12,6 +12,7 @@ from PIL import Image
 from sparring.core.errors import SparringError
 from sparring.core.game import Game
 from sparring.core.registry import families, load_family
+from sparring.core.seeds import SeedNoise, draw_labels, seed_of
 from sparring.core.spec import DataSpec
 from sparring.tools.sample import class_shares, draw, parse_seeds, sample_to
 
@@ -43,6 +44,23 @@ def test_a_seed_is_the_same_sample_to_the_bit_in_any_company(family):
     odd = torch.cat(list(draw(game, [99, 7, 3])))
     assert torch.equal(several[7], alone[0])
     assert torch.equal(odd[1], alone[0])
+
+
+@pytest.mark.parametrize("shape", [(1,), (2,), (15,), (16,), (17,), (100,), (128,), (3, 5, 7), (1, 64, 4, 4)])
+def test_the_noise_of_a_seed_is_a_generator_of_its_own_from_first_draw_to_last(shape):
+    noise = SeedNoise(range(5, 9), torch.device("cpu"))
+    drawn = [noise.normal(*shape), noise.uniform(*shape), noise.normal(*shape)]
+    for place, seed in enumerate(range(5, 9)):
+        generator = torch.Generator().manual_seed(seed_of("sample", seed))
+        alone = [make(*shape, generator=generator) for make in (torch.randn, torch.rand, torch.randn)]
+        assert all(torch.equal(own[place], expected) for own, expected in zip(drawn, alone, strict=True))
+
+
+def test_the_class_of_a_seed_is_drawn_from_a_generator_of_its_own():
+    shares = (3.0, 1.0, 0.0, 6.0)
+    ends = torch.tensor(shares).double().cumsum(0) / 10
+    uniform = [torch.rand(1, generator=torch.Generator().manual_seed(seed_of("label", k))).double() for k in range(50)]
+    assert draw_labels(range(50), shares).tolist() == [int((x >= ends).sum()) for x in uniform]
 
 
 @pytest.mark.skipif(not STATM.exists(), reason="resident memory is read from Linux's /proc")

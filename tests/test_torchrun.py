@@ -26,15 +26,23 @@ def start(run, launcher=(), extra=()):
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240, check=False)
 
 
-def test_two_processes_end_where_one_with_two_microbatches_ends(tmp_path):
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """The generator of one process with two microbatches."""
+    run = tmp_path_factory.mktemp("one") / "run"
+    ended = start(run, extra=("--train.microbatches", "2"))
+    assert ended.returncode == 0, ended.stderr
+    return load_file(run / "model" / "generator.safetensors")
+
+
+@pytest.mark.parametrize("shard", ["none", "optimiser"])
+def test_two_processes_end_where_one_with_two_microbatches_ends(tmp_path, alone, shard):
     launcher = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d")
     launcher += ("--rdzv-endpoint", "localhost:0")
-    together = start(tmp_path / "two", launcher)
+    together = start(tmp_path / "two", launcher, ("--train.shard", shard))
     assert together.returncode == 0, together.stderr
-    alone = start(tmp_path / "one", extra=("--train.microbatches", "2"))
-    assert alone.returncode == 0, alone.stderr
-    two, one = (load_file(tmp_path / run / "model" / "generator.safetensors") for run in ("two", "one"))
-    for name, expected in one.items():
+    two = load_file(tmp_path / "two" / "model" / "generator.safetensors")
+    for name, expected in alone.items():
         torch.testing.assert_close(two[name], expected, rtol=1e-5, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}")
     assert (tmp_path / "two" / "log.jsonl").read_text().count("\n") == 20  # one process writes, once a tick
 

@@ -52,8 +52,9 @@ def apply(
     device
         auto, cpu, cuda, mps.
     """
+    from sparring.data.geometry import parse_range
     from sparring.tools.apply import Applier, tiling_for
-    from sparring.tools.applying import apply_files, parse_range
+    from sparring.tools.applying import apply_files
     from sparring.tools.run import load
 
     given = parse_range(value_range)

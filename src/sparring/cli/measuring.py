@@ -28,6 +28,8 @@ def evaluate(
 ) -> int:
     """Measure a run's samples, or one set of pictures against another; each number with its protocol.
 
+    Under torchrun the processes divide the work.
+
     Parameters
     ----------
     run
@@ -53,9 +55,11 @@ def evaluate(
     device
         auto, cpu, cuda, mps.
     """
+    from sparring.core.cluster import Cluster
     from sparring.tools.evaluate import evaluate as measure
     from sparring.tools.evaluate import render
 
+    cluster = Cluster.from_environment()  # what is exchanged lies on the CPU, wherever networks run
     asked = [key.strip() for key in metrics.split(",") if key.strip()]
     with Bars() as progress:
         found = measure(
@@ -70,8 +74,12 @@ def evaluate(
             metrics=asked,
             seed=seed,
             device=device,
-            progress=progress,
+            progress=progress if cluster.leads else None,
+            cluster=cluster,
         )
+    cluster.close()
+    if not cluster.leads:
+        return 0
     render(found, console)
     if run is not None and found.picture is not None:
         console.print(f"\nScores    {run / 'metrics.jsonl'}\nNearest   {found.picture}")

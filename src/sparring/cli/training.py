@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from sparring.cli.shell import STOPPED, Bars, app, console, escape, said
-from sparring.core.config import merge, read_file
+from sparring.core.config import merge
 from sparring.core.errors import SparringError, did_you_mean
 from sparring.core.recipe import GROUPS
+from sparring.core.settings_file import read_file
 
 OF_A_RUN = ("version", "source", "family", "fingerprint", "spec", "coach")  # what recipe.json says beside settings
 
@@ -32,7 +33,7 @@ def train(
     Parameters
     ----------
     data
-        A folder, zip, idx, npz or Parquet file of pictures, or: digits, mnist, fashion-mnist, cifar10, ring, grid.
+        A folder, zip, tar, idx, npz or Parquet file of pictures, or: digits, mnist, fashion-mnist, cifar10, ring, grid.
     family
         What to train (see `sparring families`); left out, the data decides. Also my.module:MyGAN.
     run
@@ -96,7 +97,8 @@ def sample(
     labels: str = "as-data",
     where: str = "",
     rows: int | None = None,
-    kind: Annotated[Literal["files", "grid", "npz", "parquet"], Parameter(name="--as")] = "files",
+    kind: Annotated[Literal["files", "grid", "npz", "parquet", "shards", "tar"], Parameter(name="--as")] = "files",
+    shard: int = 10_240,
     truncation: float | None = None,
     family: str | None = None,
     device: str = "auto",
@@ -120,7 +122,10 @@ def sample(
     rows
         How many, in place of seeds: seeds from 0 on.
     kind
-        One PNG per seed (points and tables: one CSV for all), one grid, one npz; of a table also parquet.
+        One PNG per seed (points and tables: one CSV for all), one grid, one npz; of a table also parquet. For millions:
+        shards of .npy, or of pictures in .tar as WebDataset reads them; divided over processes under torchrun.
+    shard
+        Samples in a shard.
     truncation
         How close to the typical to stay, such as 0.7: less varied, fewer failures. For families that truncate.
     family
@@ -128,13 +133,34 @@ def sample(
     device
         auto, cpu, cuda, mps.
     """
+    from sparring.core.cluster import Cluster
     from sparring.tools.run import load
     from sparring.tools.sample import parse_seeds, sample_to
+    from sparring.tools.shards import Shards
     from sparring.tools.where import draw_where
 
     if rows is not None and rows < 1:
         raise SparringError(f"--rows is 1 or more; got {rows}")
     chosen = parse_seeds(seeds) if rows is None else range(rows)
+    cluster = Cluster.apart()
+    if kind == "shards" or kind == "tar":  # noqa: PLR1714 (for mypy, which reads it so)
+        if where:
+            raise SparringError(
+                "--where tries many rows for each that it keeps, which no shard can count on; leave it out"
+            )
+        game = load(run, family, device).game
+        shards = Shards(game, chosen, out, kind, shard, label, truncation, labels, cluster)
+        total = shards.total
+        with Bars() as progress:
+            for done in shards.write():
+                if cluster.leads:
+                    progress("samples", done, total)
+        if cluster.leads:
+            of = f" of {len(chosen):,}, this process's," if cluster.size > 1 else ""
+            console.print(f"{total:,}{of} samples in {out}")
+        return 0
+    if not cluster.leads:  # one writer
+        return 0
     loaded = load(run, family, device)
     drawn = draw_where(loaded.game, where, len(chosen), chosen[0]) if where else None
     with Bars() as progress:

@@ -13,7 +13,6 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from sparring.core.errors import SparringError, did_you_mean
@@ -55,13 +54,19 @@ class Data:
 
     size: str = setting("auto", "side in pixels (64), height x width (48x64), or auto")
     fit: Literal["crop", "pad", "stretch"] = setting("crop", "how a picture of another shape is brought to that size")
+    crop: int = setting(
+        0, "cut squares of so many pixels a side out of pictures, which keep their size; anew at each showing"
+    )
     channels: Literal["auto", "1", "2", "3", "4"] = setting("auto", "1 grey, 2 grey+alpha, 3 RGB, 4 RGBA")
+    depth: Literal["auto", "8"] = setting("auto", "auto keeps 16 bits and floating point, 8 rounds them to 8 bits")
+    range: str = setting("", "which values are black and white where files do not say: 0,4095 or -1024,3071")
     labels: Literal["auto", "none"] = setting("auto", "none ignores classes that the data has")
     pairs: Literal[
         "auto", "none", "left-to-right", "right-to-left", "a-to-b", "b-to-a", "unpaired", "unpaired-b-to-a"
     ] = setting("auto", "pictures made from pictures: which is given, which is made; none takes each by itself")
     palette: str = setting("", "of given label maps: auto, or a file of colours, makes a channel for each")
     flip: bool = setting(False, "mirror pictures left to right in half of their showings; not for digits or text")
+    rotate: bool = setting(False, "turn squares by 0, 90, 180 or 270 degrees, anew at each showing")
     balance: bool = setting(False, "show each class equally often, however few samples it has")
     store: Literal["auto", "memory", "stream"] = setting("auto", "keep decoded pixels in memory, or read as needed")
     workers: int = setting(2, "reading processes when streaming; 0 reads in the training process")
@@ -72,6 +77,8 @@ class Data:
     def __post_init__(self) -> None:
         if not 0 <= self.held_out < 1:
             raise ValueError(f"held_out is a share from 0 to below 1, got {self.held_out}")
+        if self.crop and not 8 <= self.crop <= 4096:
+            raise ValueError(f"crop is a side of 8 to 4096 pixels, or 0 for none; got {self.crop}")
 
 
 @dataclass(frozen=True)
@@ -83,9 +90,21 @@ class Train:
     microbatches: int = setting(1, "pieces a batch is dealt in, over all processes (gradient accumulation)")
     seed: int = setting(0, "seed of everything random")
     device: str = setting("auto", "auto, cpu, cuda, cuda:1, mps")
-    precision: Literal["fp32", "bf16"] = setting("fp32", "bf16 runs networks under autocast; penalties stay in fp32")
+    precision: Literal["fp32", "tf32", "bf16"] = setting(
+        "fp32", "bf16 runs networks under autocast, penalties in fp32; tf32 rounds what a GPU multiplies to 11 bits"
+    )
     reference: bool = setting(False, "formulas as they are written, in place of their faster rewritings (docs: Speed)")
+    plan: Literal["auto", "measured", "off"] = setting(
+        "auto", "layout, kernels and compile where they are auto: measured before the first step; auto: on a GPU"
+    )
+    layout: Literal["auto", "contiguous", "channels_last"] = setting("auto", "how pictures and weights lie in memory")
+    kernels: Literal["auto", "rewritten", "written"] = setting("auto", "layers' faster rewritings, or as written")
+    compile: Literal["auto", "off", "on"] = setting("auto", "torch.compile the networks, but for penalties' passes")
+    checkpointing: bool = setting(False, "keep less of a forward pass, compute it again backward: memory for time")
     allocator: Literal["default", "keep"] = setting("default", "keep: memory freed on a CPU stays with the process")
+    shard: Literal["none", "optimiser", "fsdp2"] = setting(
+        "none", "optimiser: each process keeps what optimisers remember of its share of the weights; fsdp2 is refused"
+    )
     ema_kimg: float = setting(10.0, "half-life of the weight average, in thousands of images; 0 turns it off")
     ema_rampup: float = setting(0.05, "the half-life never exceeds this share of the images shown so far; 0: no ramp")
     augment: str = setting("none", "what D sees of pictures changed: none, diff, ada, or as in diff:color,cutout")
@@ -121,10 +140,19 @@ class Train:
             raise ValueError(f"batch is at most 2^20 images, got {self.batch}")
         if not 0 <= self.seed < 1 << 63:
             raise ValueError(f"seed lies in 0 to 2^63 - 1, got {self.seed}")
+        if self.reference and (self.kernels == "rewritten" or self.compile == "on"):
+            raise ValueError("reference computes formulas as they are written; leave kernels and compile out")
+        if self.checkpointing and self.compile == "on":
+            raise ValueError("checkpointing and compile do not go together; leave one of them out")
         if self.coach and not self.referee:
             raise ValueError("the coach acts on what the referee finds; leave referee on")
         if self.batch % self.microbatches:
             raise ValueError(f"batch {self.batch} cannot be dealt in {self.microbatches} equal microbatches")
+        if self.shard == "fsdp2":
+            raise ValueError(
+                "shard fsdp2 would leave no process with whole weights, and one process alone draws samples, averages "
+                "and publishes here; take shard optimiser (docs: Beyond one machine says what fsdp2 would need)"
+            )
         if self.keep < 2:
             raise ValueError("keep must be 2 or more: the newest state may be the damaged one")
 
@@ -154,7 +182,7 @@ class Eval:
 # What may change when a run is resumed: it shapes what is kept and shown, or how long, never the path of the weights.
 FREE_ON_RESUME = frozenset(
     {"train.kimg", "train.device", "train.guard", "train.guard_limit", "train.keep", "train.track", "train.referee"}
-    | {"train.allocator", "train.coach"}
+    | {"train.allocator", "train.plan", "train.coach", "train.shard"}
     | {"train.tick_kimg", "train.picture_kimg", "train.save_kimg", "train.save_minutes", "data.workers", "data.store"}
     | {"eval.every", "eval.samples", "eval.extractor", "eval.patience"}
 )
@@ -264,37 +292,3 @@ def unflatten(flat: Mapping[str, Any]) -> Settings:
                 raise SparringError(f"'{group}' in '{dotted}' is both a setting and a group")
         inner[name] = value
     return nested
-
-
-def read_file(path: Path) -> Settings:
-    """Read a settings file (TOML, JSON, or YAML where PyYAML is installed)."""
-    if not path.is_file():
-        raise SparringError(f"there is no settings file {path}")
-    try:
-        text = path.read_text(encoding="utf-8")
-        if path.suffix == ".toml":
-            import tomllib
-
-            return tomllib.loads(text)
-        if path.suffix == ".json":
-            loaded = json.loads(text)
-        elif path.suffix in (".yaml", ".yml"):
-            loaded = _read_yaml(text)
-        else:
-            raise SparringError(f"{path}: a settings file ends in .toml, .json or .yaml")
-    except (ValueError, OSError) as error:  # what TOML, JSON and UTF-8 raise are ValueErrors
-        raise SparringError(f"{path}: {error}") from None
-    if not isinstance(loaded, dict):
-        raise SparringError(f"{path}: a settings file holds groups of settings (data, eval, game, optim, train)")
-    return loaded
-
-
-def _read_yaml(text: str) -> Any:
-    try:
-        import yaml
-    except ImportError:
-        raise SparringError("reading YAML needs PyYAML: pip install 'sparring[yaml]', or write TOML") from None
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(" ".join(str(error).split())) from None

@@ -17,6 +17,7 @@ class DataSpec:
         count: how many samples there are.
         given: shape of what a sample is made from besides noise, such as the input picture of a pair, or a table's
             condition; empty where there is nothing of the kind.
+        deep: whether samples are kept at more than 8 bits.
         palette: of given label maps, the colour of each class as ``#rrggbb``, a channel each; else empty.
         columns: of a table, all that encodes and decodes its rows; empty elsewhere.
         paired: whether what is given belongs to one sample, as in pairs; else it comes from a set of its own.
@@ -31,6 +32,7 @@ class DataSpec:
     paired: bool = True
     columns: tuple[Column, ...] = ()
     palette: tuple[str, ...] = ()
+    deep: bool = False
 
     def __post_init__(self) -> None:
         if self.modality == "table" and self.shape != (Layout(self.columns).width,):

@@ -12,11 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from sparring.core.config import Data
 from sparring.core.errors import SparringError
+from sparring.data.deep import range_of
 from sparring.data.labels import numbered
 
 IMAGE_KEYS = ("x_train", "train_images", "images", "x", "X", "data", "arr_0")
 LABEL_KEYS = ("y_train", "train_labels", "labels", "label", "y", "Y", "targets", "target", "arr_1")
+ROUNDING = 1e-3  # steps of 1/255: further from a whole number 8 bits would round a value
+KEPT = ("are scaled to 8 bit", "are kept at their depth")
+DEFAULT = Data()
 _READ_ERRORS = (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile, tarfile.TarError)
 
 
@@ -25,10 +30,10 @@ class Arrays:
     """Decoded pictures.
 
     Attributes:
-        pixels: uint8 ``(n, h, w, c)``, c of 1 to 4.
+        pixels: ``(n, h, w, c)``, c of 1 to 4: uint8, or float32 in [-1, 1].
         labels: int64 ``(n,)`` or None.
         classes: class names.
-        notes: how values were brought to 8 bit.
+        notes: how values were brought to that.
         kind: what the values were, for people.
     """
 
@@ -51,7 +56,7 @@ def digits() -> Arrays:
 # ------------------------------------------------------------------ npz, npy
 
 
-def read_npz(path: Path) -> Arrays:
+def read_npz(path: Path, settings: Data = DEFAULT) -> Arrays:
     """The training pictures of an ``.npz`` and their labels, found by well-known names. Nothing is unpickled.
 
     Raises `SparringError` listing what the file holds when none of it is a set of pictures.
@@ -74,17 +79,17 @@ def read_npz(path: Path) -> Arrays:
             names = file["class_names"] if "class_names" in shapes else None
     except _READ_ERRORS as error:
         raise SparringError(f"cannot read {path}: {_why(error)}") from None
-    return from_values(values, labels, names, f"{path}:{key}")
+    return from_values(values, labels, names, f"{path}:{key}", settings)
 
 
-def read_npy(path: Path) -> Arrays:
+def read_npy(path: Path, settings: Data = DEFAULT) -> Arrays:
     """A set of pictures in one ``.npy``."""
     try:
         with open(path, "rb") as raw:
             values = np.load(raw, allow_pickle=False)
     except _READ_ERRORS as error:
         raise SparringError(f"cannot read {path}: {_why(error)}") from None
-    return from_values(values, None, None, str(path))
+    return from_values(values, None, None, str(path), settings)
 
 
 def _shape(file: Any, key: str) -> tuple[int, ...]:
@@ -117,14 +122,16 @@ def _axes(shape: tuple[int, ...]) -> str | None:
     return None
 
 
-def from_values(values: np.ndarray, labels: np.ndarray | None, names: np.ndarray | None, where: str) -> Arrays:
-    """Values of any numeric kind to 8 bit, by a rule for the whole set; labels of any kind to numbers."""
+def from_values(
+    values: np.ndarray, labels: np.ndarray | None, names: np.ndarray | None, where: str, settings: Data = DEFAULT
+) -> Arrays:
+    """Values of any numeric kind by a rule for the whole set, to 8 bit where that loses nothing; labels to numbers."""
     axes = _axes(values.shape)
     if axes is None or 0 in values.shape:
         raise SparringError(
             f"{where} has the shape {values.shape}; pictures are (n, h, w), (n, h, w, c) or (n, c, h, w)"
         )
-    pixels, notes = _to_8_bit(values, where)
+    pixels, notes = _to_pixels(values, where, settings)
     pixels = pixels[..., None] if axes == "NHW" else pixels.transpose(0, 2, 3, 1) if axes == "NCHW" else pixels
     kind = f"{values.dtype} {axes}"
     if labels is None:
@@ -139,8 +146,9 @@ def _label(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value == int(value) else str(value)
 
 
-def _to_8_bit(values: np.ndarray, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    if values.dtype == np.uint8:
+def _to_pixels(values: np.ndarray, where: str, settings: Data) -> tuple[np.ndarray, tuple[str, ...]]:
+    span = range_of(settings)
+    if values.dtype == np.uint8 and span is None:
         return values, ()
     if values.dtype == np.bool_:
         return values.astype(np.uint8) * 255, ("yes/no values become black and white",)
@@ -150,7 +158,12 @@ def _to_8_bit(values: np.ndarray, where: str) -> tuple[np.ndarray, tuple[str, ..
     whole = np.issubdtype(values.dtype, np.integer)
     if not (math.isfinite(low) and math.isfinite(high)):
         raise SparringError(f"{where} holds values that are not finite (NaN or infinity)")
-    if whole and low >= 0 and high <= 255:
+    if span is not None and span[0] <= low and high <= span[1]:
+        scale, note = 255 / (span[1] - span[0]), f"values from {span[0]:g} to {span[1]:g} are scaled to 8 bit"
+        shift = -span[0] * scale
+    elif span is not None:
+        raise SparringError(f"{where} holds values from {low:g} to {high:g}, outside of data.range {settings.range}")
+    elif whole and low >= 0 and high <= 255:
         scale, shift, note = 1.0, 0.0, ""
     elif whole and low >= 0 and high <= 65535:
         scale, shift, note = 1 / 257, 0.0, "16-bit values are scaled to 8 bit"
@@ -159,16 +172,27 @@ def _to_8_bit(values: np.ndarray, where: str) -> tuple[np.ndarray, tuple[str, ..
     elif not whole and low >= -1 and high <= 1:
         scale, shift, note = 127.5, 127.5, "values from -1 to 1 are scaled to 8 bit"
     elif not whole and low >= 0 and high <= 255:
-        scale, shift, note = 1.0, 0.0, "floating-point values from 0 to 255 are rounded to 8 bit"
+        scale, shift, note = 1.0, 0.0, "floating-point values from 0 to 255 are scaled to 8 bit"
     else:
         raise SparringError(
             f"{where} holds values from {low:g} to {high:g}; pictures run from 0 to 255, 0 to 65535 (whole numbers), "
-            "0 to 1 or -1 to 1"
+            "0 to 1 or -1 to 1; for others say data.range LOW,HIGH"
         )
     pixels = np.empty(values.shape, np.uint8)
     for index, value in enumerate(values):  # one at a time: float64 copies of a whole set would be large
-        pixels[index] = np.rint(value.astype(np.float64) * scale + shift)
+        exact = value.astype(np.float64) * scale + shift
+        pixels[index] = np.rint(exact)
+        if settings.depth == "auto" and np.abs(exact - pixels[index]).max() > ROUNDING:
+            return _deep(values, scale, shift), (note.replace(*KEPT),)
     return pixels, (note,) if note else ()
+
+
+def _deep(values: np.ndarray, scale: float, shift: float) -> np.ndarray:
+    """Float32 in [-1, 1]."""
+    pixels = np.empty(values.shape, np.float32)
+    for index, value in enumerate(values):
+        pixels[index] = (value.astype(np.float64) * scale + shift) / 127.5 - 1
+    return pixels
 
 
 # ------------------------------------------------------------------ idx, as MNIST is kept

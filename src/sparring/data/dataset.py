@@ -11,10 +11,13 @@ from torch import Tensor
 
 from sparring.core.errors import SparringError
 from sparring.core.spec import DataSpec
-from sparring.data.decode import BadPictureError, prepare
+from sparring.data.crops import MIDDLE, At, Wholes, cut
+from sparring.data.decode import BadPictureError
+from sparring.data.deep import decode_any
 from sparring.data.files import Files
 from sparring.data.geometry import Geometry
 from sparring.data.parallel import spread
+from sparring.data.pixels import to_channels
 from sparring.data.survey import read_picture
 
 
@@ -33,26 +36,33 @@ class Reader:
     geometry: Geometry
     channels: int
 
-    def read(self, index: int) -> np.ndarray:
-        """Sample ``index`` as uint8 ``(channels, h, w)``.
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def read(self, index: int, at: At = MIDDLE) -> np.ndarray:
+        """Sample ``index`` as ``(channels, h, w)``, uint8 or float32 in [-1, 1]; where it is cut, what lies ``at``.
 
         Raises `SparringError` when it could be read as the set was opened, and cannot be now.
         """
         place = self.chosen[index]
         try:
-            return prepare(read_picture(self.files, place), self.geometry, self.channels)
+            pixels = decode_any(read_picture(self.files, place), self.geometry).pixels
         except BadPictureError as error:
             name = PurePosixPath(self.files.where, self.files.names[place])
             raise SparringError(f"{name} could be read before and cannot be now: {error}; put it back") from None
+        picture = to_channels(pixels, self.channels).transpose(2, 0, 1)
+        return np.ascontiguousarray(cut(picture, self.geometry, at) if self.geometry.whole else picture)
 
     def subset(self, indices: np.ndarray) -> "Reader":
         """A reader of those samples."""
         return replace(self, chosen=tuple(self.chosen[index] for index in indices))
 
-    def read_many(self, indices: Sequence[int]) -> np.ndarray:
-        """Samples as uint8 ``(n, channels, h, w)``, over a few threads."""
-        pixels = np.empty((len(indices), self.channels, *self.geometry.size), np.uint8)
-        for place, picture in enumerate(spread(self.read, indices)):
+    def read_many(self, indices: Sequence[int], at: Sequence[At] | None = None) -> np.ndarray:
+        """Samples ``(n, channels, h, w)``, over a few threads."""
+        dtype = np.float32 if self.geometry.deep else np.uint8
+        pixels = np.empty((len(indices), self.channels, *self.geometry.size), dtype)
+        asked = zip(indices, at or [MIDDLE] * len(indices), strict=True)
+        for place, picture in enumerate(spread(lambda ask: self.read(*ask), asked)):
             pixels[place] = picture
         return pixels
 
@@ -67,8 +77,9 @@ class DataSet:
         fingerprint: hex SHA-256 of all samples as they are trained on, with labels; the same in memory and streamed.
         notes: what was decided about the data, as sentences for people.
         labels: int64 ``(n,)``, or None.
-        pixels: uint8 ``(n, c, h, w)`` when the set is in memory; of points their values, float32 ``(n, d)``.
-        reader: reads samples when it is streamed.
+        pixels: ``(n, c, h, w)`` when the set is in memory, uint8, or float32 in [-1, 1] where pictures have more than
+            8 bits; of points their values, float32 ``(n, d)``.
+        reader: reads samples when it is streamed, or crops of them when these are dealt.
         given: what samples are made from, as `pixels` keeps samples: in their order where ``spec.paired``, else a set
             of its own; None where there is nothing of the kind.
         given_reader: reads them when the set is streamed.
@@ -81,9 +92,9 @@ class DataSet:
     notes: tuple[str, ...]
     labels: Tensor | None = field(default=None, repr=False)
     pixels: Tensor | None = field(default=None, repr=False)
-    reader: Reader | None = field(default=None, repr=False)
+    reader: Reader | Wholes | None = field(default=None, repr=False)
     given: Tensor | None = field(default=None, repr=False)
-    given_reader: Reader | None = field(default=None, repr=False)
+    given_reader: Reader | Wholes | None = field(default=None, repr=False)
     held_out: "DataSet | None" = field(default=None, repr=False)
 
     def __len__(self) -> int:
@@ -92,10 +103,12 @@ class DataSet:
     @property
     def in_memory(self) -> bool:
         """Whether decoded pixels are kept."""
-        return self.pixels is not None
+        return self.pixels is not None or isinstance(self.reader, Wholes)
 
     def get(self, indices: Sequence[int] | Tensor) -> tuple[Tensor, Tensor | None]:
-        """Samples by number, as they are kept: uint8 ``(n, c, h, w)`` (see `pixels`); and int64 ``(n,)`` or None."""
+        """Samples by number, as they are kept (see `pixels`), the middle of those that crops are dealt of; and int64
+        ``(n,)`` or None.
+        """
         places = torch.as_tensor(indices, dtype=torch.int64)
         labels = None if self.labels is None else self.labels[places]
         if self.pixels is not None:
@@ -119,7 +132,7 @@ class DataSet:
         """How many there are to make samples from; 0 where there is nothing of the kind."""
         if self.given is not None:
             return len(self.given)
-        return len(self.given_reader.chosen) if self.given_reader is not None else 0
+        return len(self.given_reader) if self.given_reader is not None else 0
 
     def subset(self, indices: np.ndarray, given: np.ndarray | None = None) -> "DataSet":
         """The samples of those numbers, in that order, as a set of its own with the same classes.

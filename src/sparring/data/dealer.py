@@ -18,12 +18,15 @@ from torch.utils.data import DataLoader, Dataset
 from sparring.core.batch import Deal, Dealer
 from sparring.core.errors import SparringError
 from sparring.core.seeds import seed_of
+from sparring.data.crops import At, Wholes
 from sparring.data.dataset import DataSet, Reader
+from sparring.data.moving import to_device
 from sparring.data.order import BalancedOrder, Order
 from sparring.data.parallel import cpus
 from sparring.data.table.dealer import TableDealer
+from sparring.data.turning import FlippingDealer, RotatingDealer
 from sparring.modalities import modality
-from sparring.modalities.image import from_uint8
+from sparring.modalities.image import decode
 
 
 def make_dealer(
@@ -34,6 +37,7 @@ def make_dealer(
     device: torch.device,
     workers: int = 0,
     flip: bool = False,
+    rotate: bool = False,
     balance: bool = False,
     asks: bool = False,
 ) -> Dealer:
@@ -45,6 +49,7 @@ def make_dealer(
             is served as well; reading ahead then starts over from there.
         workers: reading processes when the set is streamed; 0 reads when asked.
         flip: mirror each picture left to right in half of its showings.
+        rotate: turn each picture by so many quarters in a fourth of its showings; they are squares.
         balance: show each class equally often.
         asks: deal rows of a table with a condition that they meet.
 
@@ -59,8 +64,8 @@ def make_dealer(
         order = BalancedOrder(data.labels, seed)
     dealer: Dealer
     if data.pixels is not None:
-        decode = partial(modality(data.spec.modality).decode, spec=data.spec)
-        dealer = MemoryDealer(data.pixels, data.labels, order, device, decode)
+        own = partial(modality(data.spec.modality).decode, spec=data.spec)
+        dealer = MemoryDealer(data.pixels, data.labels, order, device, own)
     elif data.reader is not None:
         dealer = StreamDealer(data.reader, data.labels, order, stride=stride, device=device, workers=workers)
     else:
@@ -74,7 +79,9 @@ def make_dealer(
             assert data.given_reader is not None
             given = StreamDealer(data.given_reader, None, others, stride=stride, device=device, workers=workers)
         dealer = GivingDealer(dealer, given)
-    return FlippingDealer(dealer, order) if flip else dealer
+    if flip:
+        dealer = FlippingDealer(dealer, order)
+    return RotatingDealer(dealer, order) if rotate else dealer
 
 
 class GivingDealer:
@@ -93,24 +100,6 @@ class GivingDealer:
         self.given.close()
 
 
-class FlippingDealer:
-    """Mirrors what another deals where the coin of its position says so."""
-
-    def __init__(self, dealer: Dealer, order: Order):
-        self.dealer, self.order = dealer, order
-
-    def deal(self, first: int, count: int) -> Deal:
-        """As the other deals, half of the pictures mirrored left to right, and what is given with them."""
-        real, labels, given = self.dealer.deal(first, count)
-        coins = self.order.coins(first, count).to(real.device)[:, None, None, None]
-        given = None if given is None else torch.where(coins, given.flip(3), given)
-        return Deal(torch.where(coins, real.flip(3), real), labels, given)
-
-    def close(self) -> None:
-        """Close the other."""
-        self.dealer.close()
-
-
 class MemoryDealer:
     """Deals what is kept in memory, which lies on the device where that is a GPU with room for it.
 
@@ -126,15 +115,15 @@ class MemoryDealer:
         decode: Callable[[Tensor], Tensor],
     ):
         if device.type == "cuda" and pixels.nbytes < torch.cuda.mem_get_info(device)[0] // 4:
-            pixels = pixels.to(device)
+            pixels, labels = pixels.to(device), None if labels is None else labels.to(device)
         self.pixels, self.labels = pixels, labels
         self.order, self.device, self.decode = order, device, decode
 
     def deal(self, first: int, count: int) -> Deal:
         """Samples ``first`` to ``first + count`` in [-1, 1] and their labels, on the device."""
-        places = self.order.indices(first, count)
-        pixels = self.pixels.index_select(0, places.to(self.pixels.device)).to(self.device)
-        labels = None if self.labels is None else self.labels.index_select(0, places).to(self.device)
+        places = to_device(self.order.indices(first, count), self.pixels.device)
+        pixels = to_device(self.pixels.index_select(0, places), self.device)
+        labels = None if self.labels is None else to_device(self.labels.index_select(0, places), self.device)
         return Deal(self.decode(pixels), labels)
 
     def close(self) -> None:
@@ -142,23 +131,36 @@ class MemoryDealer:
 
 
 class StreamDealer:
-    """Reads samples as they are asked for, ahead of time in ``workers`` processes."""
+    """Reads samples as they are asked for, ahead of time in ``workers`` processes unless they lie in memory."""
 
     def __init__(
-        self, reader: Reader, labels: Tensor | None, order: Order, *, stride: int, device: torch.device, workers: int
+        self,
+        reader: Reader | Wholes,
+        labels: Tensor | None,
+        order: Order,
+        *,
+        stride: int,
+        device: torch.device,
+        workers: int,
     ):
         self.reader, self.labels, self.order, self.device = reader, labels, order, device
-        self.stride, self.workers = stride, min(workers, cpus())  # more than processors makes torch warn, rightly
+        self.stride = stride
+        # More workers than processors make torch warn, rightly.
+        self.workers = 0 if isinstance(reader, Wholes) else min(workers, cpus())
         self._ahead: _Ahead | None = None
         self._loader: DataLoader[Any] | None = None
         self._pieces: Iterator[np.ndarray | str] | None = None
 
     def deal(self, first: int, count: int) -> Deal:
         """Samples ``first`` to ``first + count`` in [-1, 1] and their labels, on the device."""
-        places = self.order.indices(first, count)
-        pixels = self._next(first, count) if self.workers > 0 else self.reader.read_many(places.tolist())
-        labels = None if self.labels is None else self.labels.index_select(0, places).to(self.device)
-        return Deal(from_uint8(torch.from_numpy(pixels).to(self.device)), labels)
+        if self.workers > 0:
+            pixels = self._next(first, count)
+        else:
+            pixels = self.reader.read_many(*zip(*asks_of(self.order, first, count), strict=True))
+        labels = self.labels
+        if labels is not None:
+            labels = to_device(labels.index_select(0, self.order.indices(first, count)), self.device)
+        return Deal(decode(to_device(torch.from_numpy(pixels), self.device)), labels)
 
     def close(self) -> None:
         """End the workers. Dealing again starts new ones."""
@@ -208,6 +210,12 @@ class StreamDealer:
             return iter(self._loader)
 
 
+def asks_of(order: Order, first: int, count: int) -> list[tuple[int, At]]:
+    """Sample numbers at positions ``first`` to ``first + count``, and where a crop of each lies."""
+    places = (tuple(place) for place in order.places(first, count).tolist())
+    return list(zip(order.indices(first, count).tolist(), places, strict=True))
+
+
 class _Ahead:
     """The batches to read from a position on, without end."""
 
@@ -215,22 +223,22 @@ class _Ahead:
         self.order, self.stride = order, stride
         self.first = self.expected = self.count = 0
 
-    def __iter__(self) -> Iterator[list[int]]:
+    def __iter__(self) -> Iterator[list[tuple[int, At]]]:
         position, count = self.first, self.count
         while True:
-            yield self.order.indices(position, count).tolist()
+            yield asks_of(self.order, position, count)
             position += self.stride
 
 
 class _Pieces(Dataset[Any]):
     """Whole batches by sample numbers, or what went wrong as text: torch would add a traceback to an exception."""
 
-    def __init__(self, reader: Reader):
+    def __init__(self, reader: Reader | Wholes):
         self.reader = reader
 
-    def __getitem__(self, indices: list[int]) -> np.ndarray | str:
+    def __getitem__(self, asks: list[tuple[int, At]]) -> np.ndarray | str:
         try:
-            return np.stack([self.reader.read(index) for index in indices])
+            return np.stack([self.reader.read(index, at) for index, at in asks])
         except SparringError as error:
             return str(error)
 

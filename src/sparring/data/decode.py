@@ -10,8 +10,9 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
-from sparring.data.geometry import Geometry, Size, fit, half
-from sparring.data.pixels import fewest, to_channels
+from sparring.data.geometry import OWN, Geometry, Size, fit, half
+from sparring.data.pixels import fewest
+from sparring.data.sixteen import is_deep, rawmode
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # an allow-list: Pillow reads many more, less hardened
 _PORTABLE = (".ppm", ".pgm", ".pbm", ".pnm", ".pfm")
@@ -27,15 +28,21 @@ _MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"GIF8", b"II*\x00", b"MM\x00*", b
 
 @dataclass(frozen=True)
 class Look:
-    """What a picture's header says: ``(height, width)`` as a person sees it, Pillow's mode and format."""
+    """What a picture's header says: ``(height, width)`` as a person sees it, Pillow's mode and format; whether it may
+    hold more than 8 bits a value; and of an array how many channels it has.
+    """
 
     size: Size
     mode: str
     format: str
+    deep: bool = False
+    count: int = 0
 
     @property
     def channels(self) -> int:
         """The most channels its pixels can need."""
+        if self.count:
+            return self.count
         if self.mode in ("1", "L", "I", "F") or self.mode.startswith("I;"):
             return 2 if self.format in ("PNG", "GIF") else 1  # these may name one grey as transparent
         return {"LA": 2, "CMYK": 3, "YCbCr": 3}.get(self.mode, 3 if self.format in ("JPEG", "MPO", "BMP") else 4)
@@ -46,7 +53,7 @@ class Decoded:
     """A picture's pixels.
 
     Attributes:
-        pixels: uint8 ``(h, w, c)`` at the final size, with the fewest channels that hold it.
+        pixels: ``(h, w, c)`` at the final size, with the fewest channels that hold it: uint8, or float32 in [-1, 1].
         policies: what was decided about it, as sentences.
     """
 
@@ -60,10 +67,11 @@ class Decoded:
 
     @property
     def constant(self) -> bool:
-        """Whether no channel spans more than 8 of the 256 levels."""
+        """Whether no channel spans more than 8 of the 256 levels, or of 65,536 where it is deeper."""
         flat = self.pixels.reshape(-1, self.pixels.shape[-1])
         parts = (flat[::61], flat)  # a few pixels tell nearly always
-        return all(bool((part.max(0).astype(int) - part.min(0) <= 8).all()) for part in parts)
+        most = 8 if flat.dtype == np.uint8 else 8 / 32767.5
+        return all(bool((part.max(0).astype(float) - part.min(0) <= most).all()) for part in parts)
 
 
 class BadPictureError(Exception):
@@ -85,7 +93,7 @@ def look(open_file: Callable[[], BinaryIO]) -> Look:
             # Pillow looks for EXIF behind the pixels of a PNG, which would decode it.
             if image.format not in ("PNG", "GIF") and image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8):
                 width, height = height, width
-            return Look((height, width), image.mode, image.format or "")
+            return Look((height, width), image.mode, image.format or "", is_deep(image))
     except BadPictureError:
         raise
     except Exception as error:  # decoders meet a stranger's bytes, and raise nearly anything
@@ -99,12 +107,12 @@ def decode(data: bytes, geometry: Geometry) -> Decoded:
         with _open(io.BytesIO(data)) as opened:
             if getattr(opened, "is_animated", False) and opened.format != "MPO":
                 policies.append("of pictures with several frames or pages the first is taken")
-            if opened.tile and "16" in str(opened.tile[0][3]) and not opened.mode.startswith("I"):
+            if ";16" in rawmode(opened) and not opened.mode.startswith("I"):
                 policies.append("of 16-bit colour the upper 8 bits are taken")
             if opened.format == "JPEG" and geometry.part == "whole" and not geometry.nearest:
                 # The decoder itself can shrink by 2, 4 or 8: keep twice what is needed for the resampling after it.
-                least = 2 * max(geometry.size)
-                if min(opened.size) > 2 * least:
+                least = 2 * max(geometry.fitted)
+                if geometry.fitted != OWN and min(opened.size) > 2 * least:
                     scale = min(opened.size) / least
                     opened.draft(None, (int(opened.width / scale), int(opened.height / scale)))
             opened.load()
@@ -116,11 +124,6 @@ def decode(data: bytes, geometry: Geometry) -> Decoded:
     image = fit(_plain(half(image, geometry.part), policies), geometry)
     pixels = np.asarray(image)
     return Decoded(fewest(pixels[..., None] if pixels.ndim == 2 else pixels), tuple(policies))
-
-
-def prepare(data: bytes, geometry: Geometry, channels: int) -> np.ndarray:
-    """Decode to uint8 ``(channels, h, w)``. Raises `BadPictureError`."""
-    return np.ascontiguousarray(to_channels(decode(data, geometry).pixels, channels).transpose(2, 0, 1))
 
 
 def reason(error: Exception) -> str:

@@ -1,27 +1,29 @@
 """Single pictures at their full depth: 8 and 16 bit, whole numbers, floating point, any number of channels in ``.npy``.
 
-Training keeps 8 bits; what a trained network is applied to need not be cut down to that. Pillow reads 16-bit colour as
-8 bits, but it can be told which of the two bytes to take: such files are read twice, once for each.
+16-bit colour is read twice, once for each byte (`sparring.data.sixteen`).
 """
 
 import contextlib
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 from PIL import Image, ImageFile
 
 from sparring.data.decode import FORMATS, ORIENTATION, BadPictureError, reason
+from sparring.data.geometry import Range
 from sparring.data.parallel import quiet_decoders
+from sparring.data.sixteen import GREY_ALPHA, OTHER_BYTE, rawmode, sixteen
 
 Kind = Literal["png", "tiff", "npy"]
 MOST_IN_FILE = 1 << 28  # pixels of an encoded picture; an .npy is read piece by piece and may be of any size
+MAGIC = b"\x93NUMPY"
 CHANNELS = 16  # that an array may have at most
 RANGES = {np.dtype(np.uint8): (0.0, 255.0), np.dtype(np.uint16): (0.0, 65535.0)}
-# The other byte of each 16-bit value, by the mode that Pillow reads.
-OTHER_BYTE = {"RGB;16B": "RGB;16L", "RGB;16L": "RGB;16B", "RGBA;16B": "RGBA;16L", "RGBA;16L": "RGBA;16B"}
+File = Path | bytes  # where a picture lies, or its content
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,6 @@ class Picture:
         return self.values.shape[0], self.values.shape[1]
 
 
-Range = tuple[float, float] | None
-
-
 def read_deep(path: Path, given: Range = None) -> Picture:
     """Read one picture.
 
@@ -92,10 +91,23 @@ def read_deep(path: Path, given: Range = None) -> Picture:
         raise BadPictureError(reason(error)) from None
 
 
+def read_bytes(data: bytes, given: Range = None) -> Picture:
+    """As `read_deep`, of a file's content, and with Pillow's own limit of pixels. Raises `BadPictureError`."""
+    try:
+        if data.startswith(MAGIC):
+            return of_array(_read_npy(data), given, "npy")
+        with _open(data) as image:
+            return _decode(data, image, given)
+    except BadPictureError:
+        raise
+    except Exception as error:  # decoders meet a stranger's bytes, and raise nearly anything
+        raise BadPictureError(reason(error)) from None
+
+
 def size_of(path: Path) -> tuple[int, int]:
     """Height and width, as a person sees it, from the header. Raises `BadPictureError`."""
     if path.suffix.lower() == ".npy":
-        values, _ = _channels_last(_read_npy(path))
+        values, _ = channels_last(_read_npy(path))
         return values.shape[0], values.shape[1]
     try:
         with quiet_decoders(), _allowing_large(), _open(path) as image:
@@ -114,7 +126,7 @@ def of_array(values: np.ndarray, given: Range = None, kind: Kind = "png") -> Pic
         values = values.astype(np.uint8) * 255
     if not (np.issubdtype(values.dtype, np.integer) or np.issubdtype(values.dtype, np.floating)):
         raise BadPictureError(f"it holds {values.dtype}; pictures are numbers")
-    last, first = _channels_last(values)
+    last, first = channels_last(values)
     low, high = _range(last, given)
     return Picture(last, None, low, high, kind=kind, first=first)
 
@@ -146,13 +158,13 @@ def of_image(image: Image.Image, given: Range = None) -> Picture:
     return replace(_split(pixels, given), notes=tuple(notes))
 
 
-def _decode(path: Path, image: ImageFile.ImageFile, given: Range) -> Picture:
+def _decode(file: File, image: ImageFile.ImageFile, given: Range) -> Picture:
     notes = []
     if getattr(image, "is_animated", False) and image.format != "MPO":
         notes.append("of several frames or pages the first is taken")
-    rawmode = _rawmode(image)
-    if rawmode in OTHER_BYTE or rawmode == "LA;16B":
-        picture = _split(_sixteen(path, image, rawmode), given)
+    raw = rawmode(image)
+    if raw in OTHER_BYTE or raw == GREY_ALPHA:
+        picture = _split(sixteen(image, lambda: _open(file), raw), given)
     else:
         image.load()
         picture = of_image(image, given)
@@ -180,8 +192,8 @@ def _split(pixels: np.ndarray, given: Range) -> Picture:
     return Picture(pixels, None, low, high)
 
 
-def _open(path: Path) -> ImageFile.ImageFile:
-    image = Image.open(path, formats=FORMATS)
+def _open(file: File) -> ImageFile.ImageFile:
+    image = Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS)
     if image.width * image.height > MOST_IN_FILE:
         raise BadPictureError(
             f"{image.width}x{image.height} pixels are more than {MOST_IN_FILE >> 20} Mi; cut it up, or give an .npy"
@@ -200,52 +212,35 @@ def _allowing_large() -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = before
 
 
-def _rawmode(image: ImageFile.ImageFile) -> str:
-    """How the decoder reads the file's bytes, ``RGB;16B`` for example."""
-    if not image.tile:
-        return ""
-    args = image.tile[0][3]
-    raw = args[0] if isinstance(args, tuple) and args else args
-    if isinstance(raw, str) and raw.endswith(";16N"):  # libtiff hands over the machine's own order
-        return raw[:-1] + ("L" if np.little_endian else "B")
-    return raw if isinstance(raw, str) else ""
-
-
-def _sixteen(path: Path, image: ImageFile.ImageFile, rawmode: str) -> np.ndarray:
-    """uint16 ``(h, w, c)`` of 16-bit colour, or of grey with transparency."""
-    if rawmode == "LA;16B":  # four bytes a pixel, which Pillow reads as they are
-        with _open(path) as other:
-            _read_as(other, "RGBA")
-            four = np.asarray(other).astype(np.uint16)
-        return np.stack([four[..., 0] << 8 | four[..., 1], four[..., 2] << 8 | four[..., 3]], -1)
-    image.load()
-    with _open(path) as other:
-        _read_as(other, OTHER_BYTE[rawmode])
-        upper, lower = np.asarray(image).astype(np.uint16), np.asarray(other)
-    return upper << 8 | lower
-
-
-def _read_as(image: ImageFile.ImageFile, rawmode: str) -> None:
-    if rawmode == "RGBA":
-        image._mode = "RGBA"
-    image.tile = [
-        tile._replace(args=(rawmode, *tile.args[1:]) if isinstance(tile.args, tuple) else rawmode)
-        for tile in image.tile
-    ]
-    image.load()
-
-
-def _read_npy(path: Path) -> np.ndarray:
+def _read_npy(file: File) -> np.ndarray:
     try:
-        return np.asanyarray(np.load(path, mmap_mode="r", allow_pickle=False))
+        if isinstance(file, bytes):
+            return np.asanyarray(np.load(io.BytesIO(file), allow_pickle=False))
+        return np.asanyarray(np.load(file, mmap_mode="r", allow_pickle=False))
     except (OSError, ValueError, EOFError) as error:
-        text = " ".join(str(error).split())[:120]
-        if "pickle" in text.lower():
-            raise BadPictureError("it holds Python objects, and sparring never unpickles; save plain numbers") from None
-        raise BadPictureError(f"not a whole .npy of numbers ({text})") from None
+        raise _no_numbers(error) from None
 
 
-def _channels_last(values: np.ndarray) -> tuple[np.ndarray, bool]:
+def read_npy_header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type, without the values. Raises `BadPictureError`."""
+    try:
+        old = np.lib.format.read_magic(file) == (1, 0)
+        shape, _, dtype = (np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0)(file)
+    except (OSError, ValueError, EOFError) as error:
+        raise _no_numbers(error) from None
+    if dtype.hasobject:
+        raise _no_numbers(ValueError("pickle"))
+    return tuple(shape), dtype
+
+
+def _no_numbers(error: Exception) -> BadPictureError:
+    text = " ".join(str(error).split())[:120]
+    if "pickle" in text.lower():
+        return BadPictureError("it holds Python objects, and sparring never unpickles; save plain numbers")
+    return BadPictureError(f"not a whole .npy of numbers ({text})")
+
+
+def channels_last(values: np.ndarray) -> tuple[np.ndarray, bool]:
     """``(h, w, c)``, and whether the channels came first."""
     if values.ndim == 2 and 0 not in values.shape:
         return values[..., None], False
@@ -274,7 +269,7 @@ def _range(values: np.ndarray, given: Range) -> tuple[float, float]:
         raise BadPictureError(
             f"its values run from {low:g} to {high:g}"
             + (f", outside of {bounds[0]:g} to {bounds[1]:g}" if bounds else "")
-            + "; say which values are black and white: --range LOW,HIGH"
+            + "; say which values are black and white: --range LOW,HIGH, in training --data.range LOW,HIGH"
         )
     return bounds
 

@@ -79,7 +79,7 @@ class FolderFiles(Files):
         return open(self.root / self.names[index], "rb")
 
     def stamp(self) -> str:
-        return _hash(self._stamps)
+        return hash_of(self._stamps)
 
 
 def _cannot_read(error: OSError) -> None:
@@ -113,7 +113,7 @@ class ZipFiles(Files):
         return cast(BinaryIO, self._zip.open(member))
 
     def stamp(self) -> str:
-        return _hash([(member.filename, member.file_size, member.CRC) for member in self._members])
+        return hash_of([(member.filename, member.file_size, member.CRC) for member in self._members])
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ZipFiles, (self.path,)
@@ -128,11 +128,16 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
         raise SparringError(f"cannot read {path}: {error.strerror or error}") from None
 
 
+def points_outside(name: str) -> bool:
+    """Whether a member of that name would leave the folder that an archive is unpacked in."""
+    parts = name.replace("\\", "/").split("/")
+    return ".." in parts or name.startswith(("/", "\\")) or (len(name) > 1 and name[1] == ":")
+
+
 def _check_member(path: Path, member: zipfile.ZipInfo) -> None:
     # `filename` has had separators changed and may be cut at a NUL byte; `orig_filename` is what the file says.
     for name in (member.filename, member.orig_filename):
-        parts = name.replace("\\", "/").split("/")
-        if ".." in parts or name.startswith(("/", "\\")) or (len(name) > 1 and name[1] == ":"):
+        if points_outside(name):
             raise SparringError(f"{path} is refused: its member '{name}' points outside the zip")
     if stat.S_ISLNK(member.external_attr >> 16):
         raise SparringError(f"{path} is refused: its member '{member.filename}' is a symbolic link")
@@ -165,11 +170,12 @@ class ParquetFiles(Files):
 
     def stamp(self) -> str:
         paths = sorted(self.path.rglob("*.parquet")) if self.path.is_dir() else [self.path]
-        return _hash([(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in paths])
+        return hash_of([(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in paths])
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ParquetFiles, (self.path,)
 
 
-def _hash(rows: list[Any]) -> str:
+def hash_of(rows: list[Any]) -> str:
+    """Hex SHA-256 of what is known of many files."""
     return hashlib.sha256(repr(rows).encode()).hexdigest()

@@ -1,5 +1,6 @@
 """Which size the networks see, and how a picture is brought to it."""
 
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from sparring.core.errors import SparringError
 
 LEAST, MOST, AUTO_MOST = 8, 4096, 256
 Size = tuple[int, int]  # height, width
+OWN: Size = (0, 0)  # of `Geometry.whole`: pictures keep their own size
+Range = tuple[float, float] | None
 Part = Literal["whole", "left", "right"]
 
 
@@ -28,6 +31,11 @@ class Geometry:
         reason: why this size, for people.
         part: what of each file is the picture: the whole of it, or one half of two side by side.
         nearest: whether pixels are taken as they are when a picture is resized, as label maps ask for.
+        whole: the size before ``size`` is cut out at a place of its own for each showing, `OWN` where pictures keep
+            theirs; None: nothing is cut.
+        step: places of cuts are multiples of so many pixels, as they are in what a smaller picture is the input of.
+        deep: whether values are kept as float32 in [-1, 1], because 8 bits would round some of them.
+        range: the values that -1 and 1 then stand for, where files do not say.
     """
 
     size: Size
@@ -35,6 +43,15 @@ class Geometry:
     reason: str
     part: Part = "whole"
     nearest: bool = False
+    whole: Size | None = None
+    step: int = 1
+    deep: bool = False
+    range: Range = None
+
+    @property
+    def fitted(self) -> Size:
+        """What every picture is brought to as it is read; `OWN`: nothing."""
+        return self.whole or self.size
 
 
 def choose(sizes: Mapping[Size, int], settings: Data) -> Geometry:
@@ -42,6 +59,10 @@ def choose(sizes: Mapping[Size, int], settings: Data) -> Geometry:
 
     Raises `SparringError` for a size that cannot be read, or whose smaller side is below 8.
     """
+    if settings.crop and settings.size == "auto":
+        return Geometry(
+            (settings.crop, settings.crop), settings.fit, "cut out of each picture, as asked for", whole=OWN
+        )
     if settings.size != "auto":
         size, reason = parse(settings.size), "asked for"
     elif len(sizes) == 1:
@@ -53,6 +74,10 @@ def choose(sizes: Mapping[Size, int], settings: Data) -> Geometry:
             f"the pictures are {show(size)}; the smaller side must be {LEAST} or more: "
             f"enlarge them with --data.size {max(size[0], LEAST)}x{max(size[1], LEAST)}"
         )
+    if settings.crop > min(size):
+        raise SparringError(f"data.crop {settings.crop} is more than data.size {show(size)} has; make one of them fit")
+    if settings.crop:
+        return Geometry((settings.crop, settings.crop), settings.fit, f"cut out of {show(size)}", whole=size)
     return Geometry(size, settings.fit, reason)
 
 
@@ -66,6 +91,19 @@ def parse(text: str) -> Size:
     if min(size) < LEAST or max(size) > MOST:
         raise SparringError(f"data.size must lie between {LEAST} and {MOST}; got '{text}'")
     return size
+
+
+def parse_range(text: str, name: str = "--range") -> Range:
+    """``"0,4095"`` or ``""`` (None). Raises `SparringError`."""
+    if not text:
+        return None
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        raise SparringError(f"{name} is two numbers, such as 0,4095; got '{text}'") from None
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise SparringError(f"{name} goes up, from black to white, such as 0,4095; got '{text}'")
+    return low, high
 
 
 def show(size: Size) -> str:
@@ -91,8 +129,8 @@ def _of_many(sizes: Mapping[Size, int]) -> tuple[Size, str]:
 
 def fit(image: Image.Image, geometry: Geometry) -> Image.Image:
     """Bring ``image`` (L, LA, RGB or RGBA) to the size: Lanczos when it shrinks, bicubic when it grows."""
-    height, width = geometry.size
-    if image.size == (width, height):
+    height, width = geometry.fitted
+    if geometry.fitted == OWN or image.size == (width, height):
         return image
     if geometry.fit == "stretch":
         shrinks = width * height < image.width * image.height

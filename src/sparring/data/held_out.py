@@ -89,7 +89,8 @@ def open_test(source: str, settings: Data, spec: DataSpec, progress: Progress | 
     if spec.given:
         return open_test_sides(source, settings, spec, progress)
     channels, height, width = spec.shape
-    alike = replace(settings, size=f"{height}x{width}", pairs="none", channels=str(channels), held_out=0.0)  # type: ignore[arg-type]
+    size = settings.size if settings.crop else f"{height}x{width}"
+    alike = replace(settings, size=size, pairs="none", channels=str(channels), held_out=0.0)  # type: ignore[arg-type]
     if source in TESTS and not Path(source).exists():
         return with_classes(arrays_as_data(f"{source}-test", read_builtin_test(source, progress), alike), spec)
     part = _test_part(Path(source).expanduser())

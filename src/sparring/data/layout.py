@@ -67,8 +67,10 @@ def arrange(files: Files, use_labels: bool = True, wanted: Sequence[str] = ("tra
 
 
 def pictures_among(files: Files) -> list[int]:
-    """The numbers of the files that are pictures."""
-    return [index for index in range(len(files.names)) if _is_picture(files, index)]
+    """The numbers of the files that are pictures; arrays are, one in each ``.npy``, where there is nothing else."""
+    found = [index for index in range(len(files.names)) if _is_picture(files, index)]
+    arrays = [index for index, name in enumerate(files.names) if name.lower().endswith(".npy")]
+    return arrays if not found and len(arrays) > 1 else found
 
 
 def _is_picture(files: Files, index: int) -> bool:

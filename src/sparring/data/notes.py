@@ -1,7 +1,7 @@
 """What was decided about the data, in sentences for people."""
 
 from sparring.core.config import Data
-from sparring.data.geometry import show
+from sparring.data.geometry import OWN, Size, show
 from sparring.data.scans import Scan
 
 _VERBS = {
@@ -33,7 +33,15 @@ def stated(scan: Scan, settings: Data, name: str) -> list[str]:
 
 
 def _of_sizes(scan: Scan, settings: Data) -> list[str]:
-    others = [(size, number) for size, number in scan.sizes if size != scan.size]
+    wanted = scan.whole or scan.size
+    if scan.whole is not None:
+        cut = f"{show(scan.size)} are cut out of each picture, at another place for each showing"
+        return [f"{cut}; for evaluation out of its middle", *_brought(scan, wanted, settings)]
+    return _brought(scan, wanted, settings)
+
+
+def _brought(scan: Scan, wanted: Size, settings: Data) -> list[str]:
+    others = [(size, number) for size, number in scan.sizes if wanted not in (size, OWN)]
     if not others:
         return []
     number = sum(count for _, count in others)
@@ -42,11 +50,11 @@ def _of_sizes(scan: Scan, settings: Data) -> list[str]:
     else:
         least, most = min(others, key=lambda o: o[0][0] * o[0][1]), max(others, key=lambda o: o[0][0] * o[0][1])
         sizes = f"{show(least[0])} to {show(most[0])}"
-    height, width = scan.size
+    height, width = wanted
     same_shape = all(h * width == w * height for (h, w), _ in others)
-    how = ("scaled to {size}" if same_shape else _VERBS[settings.fit]).format(size=show(scan.size))
+    how = ("scaled to {size}" if same_shape else _VERBS[settings.fit]).format(size=show(wanted))
     notes = [f"{number:,} pictures of {sizes} are {how} (height x width)"]
     small = sum(count for (h, w), count in others if h < height or w < width)
     if small:
-        notes.append(f"{small:,} pictures are smaller than {show(scan.size)} and are enlarged")
+        notes.append(f"{small:,} pictures are smaller than {show(wanted)} and are enlarged")
     return notes

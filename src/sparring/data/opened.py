@@ -10,8 +10,10 @@ import torch
 from sparring.core.config import Data
 from sparring.core.errors import SparringError
 from sparring.core.spec import DataSpec
+from sparring.data.crops import Wholes, size_kept
 from sparring.data.dataset import DataSet, Reader
 from sparring.data.decode import Look
+from sparring.data.deep import range_of
 from sparring.data.geometry import Geometry, Part
 from sparring.data.labels import compact, labels_warning
 from sparring.data.notes import stated
@@ -31,7 +33,7 @@ class Opened:
         source: what was found.
         scan: the sum of what was seen.
         records: every picture; empty when the scan was remembered.
-        pixels: uint8 of the good ones, ``(h, w, c)`` each, when the set is kept in memory.
+        pixels: of the good ones, ``(h, w, c)`` each, uint8 or float32 in [-1, 1], when the set is kept in memory.
         part: what of each file is the picture.
     """
 
@@ -47,8 +49,10 @@ def keep_pixels(looks: Sequence[Look | str], geometry: Geometry, settings: Data)
     if settings.store != "auto":
         return settings.store == "memory"
     good = [seen for seen in looks if isinstance(seen, Look)]
-    channels = max(seen.channels for seen in good) if settings.channels == "auto" else int(settings.channels)
-    return len(good) * channels * geometry.size[0] * geometry.size[1] <= MEMORY_LIMIT
+    most = max((seen.channels for seen in good), default=1)
+    channels = most if settings.channels == "auto" else int(settings.channels)
+    sizes = [size_kept(seen, geometry) for seen in good]
+    return channels * sum(h * w for h, w in sizes) * (4 if geometry.deep else 1) <= MEMORY_LIMIT
 
 
 def check(opened: Opened, source: str, settings: Data) -> None:
@@ -81,17 +85,25 @@ def finish(opened: Opened, settings: Data) -> DataSet:
         if len(classes) < 2:
             labels, classes, counts = None, (), ()
     shape = (scan.channels, *scan.size)
-    spec = DataSpec("image", shape, tuple(classes), counts, int(good.sum()))
+    spec = DataSpec("image", shape, tuple(classes), counts, int(good.sum()), deep=scan.deep)
     notes = [*(layout or arrays).notes, *stated(scan, settings, found.name)]  # type: ignore[union-attr]
     if arrays is not None and settings.store == "stream":
         notes.append("a set of arrays is always kept in memory")
     if warning := labels_warning(spec):
         notes.append(warning)
-    pixels = None if opened.pixels is None else _stack(opened.pixels, scan)
-    reader = None
-    if pixels is None and found.files is not None and layout is not None:
+    geometry = Geometry(
+        *(scan.size, settings.fit, scan.reason, opened.part, False),
+        *(scan.whole, scan.step, scan.deep, range_of(settings)),
+    )
+    pixels: torch.Tensor | None = None
+    reader: Reader | Wholes | None = None
+    if opened.pixels is not None and scan.whole is not None:
+        reader = Wholes(tuple(_in_channels(picture, scan) for picture in opened.pixels), geometry)
+    elif opened.pixels is not None:
+        pixels = _stack(opened.pixels, scan)
+    elif found.files is not None and layout is not None:
         chosen = tuple(index for index, usable in zip(layout.chosen, good, strict=True) if usable)
-        reader = Reader(found.files, chosen, Geometry(scan.size, settings.fit, scan.reason, opened.part), scan.channels)
+        reader = Reader(found.files, chosen, geometry, scan.channels)
     return DataSet(
         found.name,
         spec,
@@ -104,13 +116,18 @@ def finish(opened: Opened, settings: Data) -> DataSet:
 
 
 def _stack(pixels: list[np.ndarray] | np.ndarray, scan: Scan) -> torch.Tensor:
-    """All pictures as uint8 ``(n, c, h, w)``; each is let go of as it is copied."""
-    stacked = np.empty((len(pixels), scan.channels, *scan.size), np.uint8)
+    """All pictures as ``(n, c, h, w)``; each is let go of as it is copied."""
+    stacked = np.empty((len(pixels), scan.channels, *scan.size), pixels[0].dtype)
     for index in range(len(pixels)):
-        stacked[index] = to_channels(pixels[index], scan.channels).transpose(2, 0, 1)
+        stacked[index] = _in_channels(pixels[index], scan)
         if isinstance(pixels, list):
             pixels[index] = pixels[index][:0]
     return torch.from_numpy(stacked)
+
+
+def _in_channels(picture: np.ndarray, scan: Scan) -> np.ndarray:
+    """``(h, w, c)`` to ``(channels, h, w)``."""
+    return to_channels(picture, scan.channels).transpose(2, 0, 1)
 
 
 def _fingerprint(scan: Scan, spec: DataSpec, labels: np.ndarray | None) -> str:

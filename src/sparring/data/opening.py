@@ -1,10 +1,17 @@
 """From a source to a `DataSet`: choose a size, read everything once, count what is bad, keep or stream."""
 
+from dataclasses import replace
+
+import numpy as np
+
 from sparring.core.config import Data
+from sparring.core.errors import SparringError
 from sparring.data import scans
 from sparring.data.arrays import Arrays
+from sparring.data.crops import with_room
 from sparring.data.dataset import DataSet
-from sparring.data.geometry import Geometry, choose
+from sparring.data.deep import are_deep, range_of
+from sparring.data.geometry import Geometry, choose, show
 from sparring.data.mixtures import is_mixture, open_mixture
 from sparring.data.opened import Opened, check, finish, keep_pixels
 from sparring.data.parallel import Progress
@@ -59,11 +66,12 @@ def read_through(found: Source, settings: Data, progress: Progress | None = None
     if scan is not None:
         return Opened(found, scan, [], None)
     looks = look_at_all(found.files, found.layout.chosen, progress)
+    looks = with_room(looks, settings.crop, settings)
     sizes = sizes_of(looks)
     if not sizes:
         records = [Record(name, str(why)) for name, why in zip(found.layout.names, looks, strict=True)]
         return Opened(found, scans.summary(records, Geometry((0, 0), settings.fit, ""), settings), records, None)
-    geometry = choose(sizes, settings)
+    geometry = replace(choose(sizes, settings), deep=are_deep(looks, settings), range=range_of(settings))
     keep = keep_pixels(looks, geometry, settings)
     records, pixels = decode_all(found.files, found.layout.chosen, looks, geometry, keep=keep, progress=progress)
     scan = scans.summary(records, geometry, settings)
@@ -78,5 +86,8 @@ def _of_arrays(found: Source, settings: Data, progress: Progress | None) -> Open
         raise ValueError("no arrays")
     height, width = arrays.pixels.shape[1:3]
     geometry = choose({(height, width): len(arrays.pixels)}, settings)
+    if settings.crop > min(height, width) and settings.size == "auto":
+        raise SparringError(f"data.crop {settings.crop} does not fit into pictures of {show((height, width))}")
+    geometry = replace(geometry, deep=arrays.pixels.dtype != np.uint8)
     records, pixels = fit_all(arrays.pixels, arrays.kind, geometry, progress)
     return Opened(found, scans.summary(records, geometry, settings), records, pixels)

@@ -16,7 +16,7 @@ class Order:
 
     def __init__(self, count: int, seed: int):
         self.count, self.seed = count, seed
-        self._epochs: OrderedDict[int, tuple[Tensor, Tensor]] = OrderedDict()
+        self._epochs: OrderedDict[int, tuple[Tensor, ...]] = OrderedDict()
 
     def indices(self, first: int, count: int) -> Tensor:
         """Sample numbers int64 ``(count,)`` at positions ``first`` to ``first + count``."""
@@ -25,6 +25,14 @@ class Order:
     def coins(self, first: int, count: int) -> Tensor:
         """A fair coin for each position, bool ``(count,)``: whether its picture is mirrored, if that is asked for."""
         return self._read(first, count, 1)
+
+    def places(self, first: int, count: int) -> Tensor:
+        """Where the crop of each position lies, float64 ``(count, 2)`` from 0 to below 1, down and across."""
+        return self._read(first, count, 2)
+
+    def quarters(self, first: int, count: int) -> Tensor:
+        """By how many quarter turns each position's picture is turned, int64 ``(count,)`` from 0 to 3."""
+        return self._read(first, count, 3)
 
     def _read(self, first: int, count: int, column: int) -> Tensor:
         if first < 0 or count < 1:
@@ -37,11 +45,14 @@ class Order:
             position += stop - start
         return torch.cat(pieces)
 
-    def _epoch(self, epoch: int) -> tuple[Tensor, Tensor]:
+    def _epoch(self, epoch: int) -> tuple[Tensor, ...]:
         if epoch not in self._epochs:
             generator = torch.Generator().manual_seed(seed_of(self.seed, "epoch", epoch))
             permutation = torch.randperm(self.count, generator=generator)
-            self._epochs[epoch] = permutation, torch.rand(self.count, generator=generator) < 0.5
+            coins = torch.rand(self.count, generator=generator) < 0.5
+            places = torch.rand(self.count, 2, generator=generator, dtype=torch.float64)
+            quarters = torch.randint(4, (self.count,), generator=generator)
+            self._epochs[epoch] = permutation, coins, places, quarters
             while len(self._epochs) > 2:
                 self._epochs.popitem(last=False)
         self._epochs.move_to_end(epoch)

@@ -14,7 +14,7 @@ from sparring.data.geometry import Geometry, Size
 from sparring.data.pixels import together
 from sparring.data.survey import Record
 
-VERSION = 1  # of decoding: raise it when the same file would give other pixels
+VERSION = 2  # of decoding: raise it when the same file would give other pixels
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Scan:
         natural: how many good pictures need so many channels at least.
         policies: what was decided, and about how many pictures.
         digest: of the pixels of all good ones in order.
+        whole, step, deep: see `Geometry`.
     """
 
     count: int
@@ -42,6 +43,9 @@ class Scan:
     natural: dict[int, int]
     policies: dict[str, int]
     digest: str
+    whole: Size | None = None
+    step: int = 1
+    deep: bool = False
 
 
 def summary(records: Sequence[Record], geometry: Geometry, settings: Data) -> Scan:
@@ -66,12 +70,16 @@ def summary(records: Sequence[Record], geometry: Geometry, settings: Data) -> Sc
         dict(natural),
         dict(Counter(policy for record in good for policy in record.policies)),
         hashlib.sha256(b"".join(record.digest for record in good)).hexdigest(),
+        geometry.whole,
+        geometry.step,
+        geometry.deep,
     )
 
 
 def key(stamp: str, names: Sequence[str], settings: Data) -> str:
     """What a remembered scan depends on."""
-    parts = (VERSION, stamp, names, settings.size, settings.fit, settings.channels, settings.store)
+    sizes = (settings.size, settings.fit, settings.crop)
+    parts = (VERSION, stamp, names, *sizes, settings.channels, settings.depth, settings.range, settings.store)
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
@@ -82,6 +90,7 @@ def recall(key: str) -> Scan | None:
         held = json.loads(path.read_text(encoding="utf-8"))
         height, width = held["size"]
         held["size"] = (height, width)
+        held["whole"] = None if held["whole"] is None else tuple(held["whole"])
         held["sizes"] = tuple(((h, w), number) for (h, w), number in held["sizes"])
         held["natural"] = {int(channels): number for channels, number in held["natural"].items()}
         return Scan(**held)

@@ -1,4 +1,4 @@
-"""What a person means by a source: a built-in name, a folder, a zip, an array file, a parquet."""
+"""What a person means by a source: a built-in name, a folder, a zip, tar shards, an array file, a parquet."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -16,10 +16,12 @@ from sparring.data.layout import Layout, arrange, pictures_among
 from sparring.data.mixtures import MIXTURES
 from sparring.data.pairs import Pairing, side_by_side, two_folders
 from sparring.data.parallel import Progress
+from sparring.data.tars import TarFiles, expand
+from sparring.data.webdataset import arrange_shards
 
 PICKLED = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".p")
 PACKED = (".gz", ".zip", ".npz", ".npy", ".parquet", ".tar", ".csv", ".tsv", ".tab", ".txt")
-READS = "a folder or .zip of pictures, .npz, .npy, idx, .parquet"
+READS = "a folder, .zip or .tar of pictures, .npz, .npy, idx, .parquet"
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,14 @@ def locate(source: str, settings: Data, progress: Progress | None = None) -> Sou
         found = Source(source, arrays=read_builtin(source, progress))
     else:
         path = Path(source).expanduser()
-        if not path.exists():
+        shards = [Path(shard).expanduser() for shard in expand(source)]
+        if not path.exists() and shards == [path]:
             close = did_you_mean(source, [*FILES, *MIXTURES]) if not re.search(r"[/\\.]", source) else ""
             raise SparringError(f"there is no file or folder '{source}', nor a built-in set of that name{close}")
-        found = _folder(path, settings) if path.is_dir() else _file(path, settings)
+        if not path.exists():
+            found = _pattern(source, shards, settings)
+        else:
+            found = _folder(path, settings) if path.is_dir() else _file(path, settings)
     if settings.pairs not in ("auto", "none") and found.pairing is None:
         raise SparringError(f"data.pairs {settings.pairs} is for folders and zips of pictures; {source} is none")
     if settings.palette and found.pairing is None:
@@ -92,6 +98,11 @@ def _folder(path: Path, settings: Data) -> Source:
             arrays = replace(arrays, notes=(*arrays.notes, f"of {len(pairs)} sets in the folder, {train.name} is used"))
         return Source(name, arrays=arrays)
     suffixes = {Path(file).suffix.lower() for file in files.names}
+    if ".tar" in suffixes and not suffixes & SUFFIXES:
+        shards = [path / file for file in files.names if file.lower().endswith(".tar")]
+        chosen = [shard for shard in shards if "train" in shard.name] or shards
+        note = f"of {len(shards):,} tar files in the folder the {len(chosen):,} called train are read"
+        return _tars(name, chosen, settings, (note,) if len(chosen) < len(shards) else ())
     if ".parquet" in suffixes and not suffixes & SUFFIXES:
         return _parquet(path, settings)
     try:
@@ -112,19 +123,39 @@ def _file(path: Path, settings: Data) -> Source:
         )
     if suffix == ".zip":
         return of_files(name, ZipFiles(path), settings)
+    if suffix == ".tar":
+        return _tars(name, [path], settings)
     if suffix == ".parquet":
         return _parquet(path, settings)
-    readers: dict[str, Callable[[Path], Arrays]] = {".npz": read_npz, ".npy": read_npy}
+    readers: dict[str, Callable[[Path, Data], Arrays]] = {".npz": read_npz, ".npy": read_npy}
     if suffix in readers:
-        return Source(name, arrays=readers[suffix](path))
+        return Source(name, arrays=readers[suffix](path, settings))
     if "idx3" in path.name or "idx1" in path.name:
         return Source(name, arrays=read_idx(path, idx_labels_of(path)))
     if path.name.startswith("cifar-10-binary"):
         return Source("cifar10", arrays=read_cifar10(path))
     if suffix in SUFFIXES:
         raise SparringError(f"{path} is a single picture; give {READS}")
-    hint = "; unpack it into a folder, or make it a .zip" if ".tar" in path.name or suffix in (".tgz", ".rar") else ""
+    packed = ".tar" in path.name or suffix in (".tgz", ".rar")
+    hint = "; unpack it to a .tar or a folder, or make it a .zip" if packed else ""
     raise SparringError(f"{path} is of a kind that is not read{hint}; sparring reads {READS}")
+
+
+def _pattern(source: str, shards: list[Path], settings: Data) -> Source:
+    missing = [shard for shard in shards if not shard.is_file()]
+    if missing:
+        raise SparringError(
+            f"{len(missing):,} of the {len(shards):,} shards {source} are not there, first {missing[0]}; put them back"
+        )
+    return _tars(short_name(Path(re.sub(r"\{.*?\}", "", source))), shards, settings)
+
+
+def _tars(name: str, paths: Sequence[Path], settings: Data, notes: tuple[str, ...] = ()) -> Source:
+    files = TarFiles(*paths)
+    layout = arrange_shards(files, settings.labels != "none")
+    if layout is None:
+        return of_files(name, files, settings)
+    return Source(name, files, replace(layout, notes=(*notes, *layout.notes)))
 
 
 def _parquet(path: Path, settings: Data) -> Source:

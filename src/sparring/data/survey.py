@@ -8,9 +8,10 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
-from sparring.data.decode import BadPictureError, Decoded, Look, decode, look, reason
+from sparring.data.decode import BadPictureError, Decoded, Look, look, reason
+from sparring.data.deep import decode_any, fit_shares, look_at_array
 from sparring.data.files import Files
-from sparring.data.geometry import Geometry, Size, fit
+from sparring.data.geometry import OWN, Geometry, Size, fit
 from sparring.data.parallel import Progress, spread
 from sparring.data.pixels import fewest
 
@@ -45,7 +46,8 @@ def look_at_all(files: Files, chosen: Sequence[int], progress: Progress | None =
 
     def one(index: int) -> Look | str:
         try:
-            return look(partial(files.open, index))
+            is_array = files.names[index].lower().endswith(".npy")
+            return (look_at_array if is_array else look)(partial(files.open, index))
         except BadPictureError as error:
             return str(error)
 
@@ -79,7 +81,7 @@ def decode_all(
         if isinstance(seen, str):
             return Record(name, seen), None
         try:
-            decoded = decode(read_picture(files, index), geometry)
+            decoded = decode_any(read_picture(files, index), geometry)
         except BadPictureError as error:
             return Record(name, str(error), seen.size, seen.mode), None
         return _record(name, seen.size, seen.mode, decoded), decoded.pixels if keep else None
@@ -98,14 +100,16 @@ def fit_all(
 ) -> tuple[list[Record], np.ndarray]:
     """Bring decoded pictures ``(n, h, w, c)`` to size. Returns a record of each, and all with their fewest channels."""
     size: Size = (pixels.shape[1], pixels.shape[2])
-    if size != geometry.size:
+    if geometry.fitted not in (size, OWN):
 
         def one(picture: np.ndarray) -> np.ndarray:
+            if picture.dtype != np.uint8:
+                return fit_shares((picture + 1) / 2, geometry) * 2 - 1
             image = Image.fromarray(np.ascontiguousarray(picture[..., 0] if picture.shape[-1] == 1 else picture))
             fitted = np.asarray(fit(image, geometry))
             return fitted[..., None] if fitted.ndim == 2 else fitted
 
-        resized = np.empty((len(pixels), *geometry.size, pixels.shape[-1]), np.uint8)
+        resized = np.empty((len(pixels), *geometry.fitted, pixels.shape[-1]), pixels.dtype)
         for index, picture in enumerate(spread(one, pixels, "resize", progress)):
             resized[index] = picture
         pixels = resized

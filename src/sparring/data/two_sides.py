@@ -11,20 +11,20 @@ from sparring.core.config import Data
 from sparring.core.errors import SparringError
 from sparring.core.spec import DataSpec
 from sparring.data import scans
+from sparring.data.crops import Wholes, with_room
 from sparring.data.dataset import DataSet
 from sparring.data.decode import Look
 from sparring.data.files import FolderFiles, ZipFiles
-from sparring.data.geometry import LEAST, Geometry, Part, choose, show
+from sparring.data.geometry import Part, show
 from sparring.data.layout import TESTS, Layout
 from sparring.data.opened import Opened, check, finish, keep_pixels
 from sparring.data.pairs import Pairing, check_alone, has_test_part
 from sparring.data.palette import Palette
 from sparring.data.parallel import Progress
 from sparring.data.pixels import together
+from sparring.data.sizing import Looks, geometries_of
 from sparring.data.sources import Source, locate, of_files, short_name
-from sparring.data.survey import Record, decode_all, look_at_all, sizes_of
-
-Looks = list[Look | str]
+from sparring.data.survey import Record, decode_all, look_at_all
 
 
 @dataclass
@@ -74,9 +74,12 @@ def read_sides(
     made = look_at_all(files, layout.chosen, progress)
     given = made if pairing.given is layout else look_at_all(files, pairing.given.chosen, progress)
     made, given = (_halved(looks, part) for looks, part in zip((made, given), pairing.parts, strict=True))
+    made = with_room(made, settings.crop, settings)
     if pairing.paired:
         made, given = _agreeing(made, given, layout, pairing.given)
-    geometries = _geometries(made, given, pairing, settings, like)
+    else:
+        given = with_room(given, settings.crop, settings)
+    geometries = geometries_of(made, given, pairing, settings, like)
     in_memory = bool(settings.palette) or keep_pixels([*made, *given], geometries[0], settings)
     read = [
         decode_all(files, source.layout.chosen, looks, geometry, keep=in_memory, progress=progress)  # type: ignore[union-attr]
@@ -114,6 +117,8 @@ def finish_sides(sides: Sides, settings: Data, like: DataSpec | None = None) -> 
         sides.given.scan = replace(sides.given.scan, channels=3)
     made, given = finish(sides.made, settings), finish(sides.given, settings)
     notes, pixels, palette = [pairing.why], given.pixels, None
+    if settings.palette and isinstance(given.reader, Wholes):
+        raise SparringError("data.crop does not cut label maps of a palette; leave one of the two out")
     if settings.palette and pixels is not None:
         palette = _palette(settings, like, pixels)
         bad = sides.given.scan.bad
@@ -203,45 +208,6 @@ def _agreeing(made: Looks, given: Looks, layout: Layout, others: Layout) -> tupl
 
 def _of_partner(name: str, why: str) -> str:
     return f"its partner {name}: {why}"
-
-
-def _geometries(
-    made: Looks, given: Looks, pairing: Pairing, settings: Data, like: DataSpec | None
-) -> tuple[Geometry, Geometry]:
-    """The sizes of both sides: one size, or one a whole number of times the other where all pairs are so."""
-    fit, ours, theirs = settings.fit, sizes_of(made), sizes_of(given)
-    nearest = bool(settings.palette)
-    if like is not None:
-        (_, *size), (_, *other) = like.shape, like.given
-        return (
-            Geometry((size[0], size[1]), fit, "as trained", pairing.parts[0]),
-            Geometry((other[0], other[1]), fit, "as trained", pairing.parts[1], nearest),
-        )
-    if not ours or not theirs:  # nothing to read on one side, which `check` refuses
-        return Geometry((LEAST, LEAST), fit, "", pairing.parts[0]), Geometry((LEAST, LEAST), fit, "", pairing.parts[1])
-    base = choose(ours if pairing.paired else ours + theirs, settings)
-    scale = _scale(made, given) if pairing.paired else 1
-    height, width = base.size
-    if height % scale or width % scale:
-        if settings.size != "auto":
-            raise SparringError(
-                f"data.size {settings.size}: what is made is {scale} times as large as what is given, and a side that "
-                f"{scale} does not divide cannot be"
-            )
-        height, width = height // scale * scale, width // scale * scale
-    reason = base.reason if scale == 1 else f"{base.reason}; {scale} times what is given"
-    return (
-        Geometry((height, width), fit, reason, pairing.parts[0]),
-        Geometry((height // scale, width // scale), fit, reason, pairing.parts[1], nearest),
-    )
-
-
-def _scale(made: Looks, given: Looks) -> int:
-    """How many times what is given each picture is a side, where that is one whole number for all; else 1."""
-    pairs = [(one.size, other.size) for one, other in zip(made, given, strict=True) if isinstance(one, Look)]  # type: ignore[union-attr]
-    scales = {height / high for (height, _), (high, _) in pairs} | {width / wide for (_, width), (_, wide) in pairs}
-    scale = scales.pop() if len(scales) == 1 else 1.0
-    return int(scale) if scale == int(scale) and scale > 1 else 1
 
 
 Read = tuple[list[Record], list[np.ndarray]]

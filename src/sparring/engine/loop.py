@@ -4,7 +4,8 @@ Everything random is seeded by position (seed, images shown, turn, repeat, globa
 and resumed equals one that was not, and 1 process x 4 microbatches equals 4 x 1 up to rounding.
 """
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -17,17 +18,18 @@ from sparring.core.cluster import Cluster
 from sparring.core.config import Optim, Train
 from sparring.core.game import Game, Turn
 from sparring.core.observer import Controller, Probe
-from sparring.core.rewritten import set_reference
 from sparring.core.seeds import Noise, PositionNoise, reseed, seed_of
 from sparring.engine.augmentation import augment
 from sparring.engine.average import Average
 from sparring.engine.buffers import Buffers
-from sparring.engine.guard import NonFinite, clip, first_non_finite, gradient_norm
+from sparring.engine.guard import Deferred, Guard, Prompt, Verdict, clip, gradient_norm, undone
 from sparring.engine.held import Held
 from sparring.engine.optim import Optimisers
 from sparring.engine.precision import autocast
+from sparring.engine.reduction import Reduction
 from sparring.engine.share import Shared
 from sparring.engine.tally import Tally
+from sparring.engine.ways import laid_out_deal, take_ways
 
 State = dict[str, dict[str, Tensor]]
 
@@ -60,8 +62,7 @@ class Engine:
         nimg: images shown so far. One step shows ``train.batch`` times the largest ``times`` of its turns.
         steps: steps taken so far.
         salt: how often the run was rolled back; part of every seed, so that a rollback tries other noise.
-        skipped: turns that were skipped, because a gradient was not finite, since the last step without any.
-        stumbles: those of them that nobody was told of yet.
+        guard: keeps what is not finite from the weights.
         held: layers that keep what they came with.
     """
 
@@ -81,21 +82,24 @@ class Engine:
         self.held = Held(game, train)
         adaptive = augment(game, train)
         self.game, self.dealer, self.train = game.to(self.device).train(), dealer, train
-        set_reference(game.modules(), train.reference)
         if train.microbatches % self.cluster.size:
             raise ValueError(f"{train.microbatches} microbatches do not spread over {self.cluster.size} processes")
         self.microbatches = train.microbatches // self.cluster.size  # of this process
         self.microbatch_size = train.batch // train.microbatches
         self.players = game.players()
-        self.optimisers = Optimisers(self.players, {**game.optimisers(), **(optim or {})}, train.reference)
+        take_ways(game, self.players.values(), train)
+        shared_by = self.cluster if train.shard == "optimiser" else None
+        self.optimisers = Optimisers(self.players, {**game.optimisers(), **(optim or {})}, train.reference, shared_by)
         averaged = {name: self.players[name] for name in game.averaged()}
         self.average = Average(averaged, train.ema_kimg, train.ema_rampup)
         self.buffers = Buffers(game, self.microbatches, self.cluster)
+        self.reduction = Reduction((p for player in self.players.values() for p in player.parameters()), self.cluster)
         self.tally = Tally()
         self.probes, self.controllers = list(probes), [*adaptive, *game.controllers(), *controllers]
         self._check_what_controllers_write()
-        self.nimg = self.steps = self.salt = self.skipped = 0
-        self.stumbles: list[NonFinite] = []
+        deferred = self.device.type == "cuda" and not train.reference
+        self.guard: Guard = Deferred(train, self.device) if deferred else Prompt(train)
+        self.nimg = self.steps = self.salt = 0
 
     # ------------------------------------------------------------------ one step
 
@@ -104,14 +108,13 @@ class Engine:
         due = [turn for turn in self.game.turns(self.nimg) if self.steps % turn.every == 0]
         shared = Shared(self.players, whole=self.microbatches == 1 and not self.train.reference)
         dealt: dict[int, Deal] = {}
-        skipped = self.skipped
+        self.guard.begin()
         for place, turn in enumerate(due):
             for repeat in range(turn.times):
                 if repeat not in dealt:
                     dealt[repeat] = self._deal(repeat)
                 self.play(Move(turn, place, repeat, dealt[repeat], shared, due[place + 1 :]))
-        if self.skipped == skipped:
-            self.skipped = 0
+        self.guard.end()
         shown = self.train.batch * max((turn.times for turn in due), default=1)
         self.nimg += shown
         self.steps += 1
@@ -132,42 +135,40 @@ class Engine:
                 with self.buffers.microbatch(), autocast(self.train.precision, self.device):
                     outcome = turn.loss(batch)
                 self._keep_fake_gradient(outcome)
+                if index == self.microbatches - 1:
+                    self.reduction.expect(p for _, p in self.optimisers.parameters(turn.movers) if p.requires_grad)
                 (outcome.loss / self.microbatches).backward()
                 self._tell(turn, batch, outcome)
                 measured = [
                     _plus(so_far, c.measure(turn, outcome))
                     for so_far, c in zip(measured, self.controllers, strict=True)
                 ]
-        stepped = self._step(turn)
+        idle = self._step(turn)
         move.shared.moved(turn.movers)
-        if stepped:
-            self._control(turn, measured)
+        if idle is not True:
+            self._control(turn, measured, idle)
 
-    def _step(self, turn: Turn) -> bool:
-        """Step the movers' optimisers; False when the guard skipped."""
+    def _step(self, turn: Turn) -> Verdict:
+        """Step the movers' optimisers, unless the guard skips the turn; its verdict."""
+        self.reduction.finish()
         parameters = self.optimisers.parameters(turn.movers)
-        self.cluster.average_([p.grad for _, p in parameters if p.grad is not None])
         norm = gradient_norm(parameters)
         self.tally.add(f"{turn.name}/gradient_norm", norm)
-        if not bool(norm.isfinite()):
-            failure = NonFinite(turn.name, first_non_finite(parameters), self.nimg)
-            self.skipped += 1
-            if self.train.guard != "skip" or self.skipped > self.train.guard_limit:
-                raise failure
-            self.stumbles.append(failure)
-            return False
-        if self.train.clip_norm > 0:
-            clip(parameters, norm, self.train.clip_norm)
-        self.optimisers.schedule(turn.movers, self.nimg, self.train.nimg)
-        self.optimisers.step(turn.movers)
-        return True
+        idle = self.guard.see(turn.name, parameters, norm, self.nimg)
+        if idle is not True:
+            if self.train.clip_norm > 0:
+                clip(parameters, norm, self.train.clip_norm)
+            self.optimisers.schedule(turn.movers, self.nimg, self.train.nimg)
+            self.optimisers.step(turn.movers, idle if isinstance(idle, Tensor) else None)
+        return idle
 
     # ------------------------------------------------------------------ what a turn is dealt
 
     def _deal(self, repeat: int) -> Deal:
         """This process's part of the ``repeat``-th fresh batch of the step."""
         mine = self.microbatches * self.microbatch_size
-        return self.dealer.deal(self.nimg + repeat * self.train.batch + self.cluster.rank * mine, mine)
+        first = self.nimg + repeat * self.train.batch + self.cluster.rank * mine
+        return laid_out_deal(self.dealer.deal(first, mine), self.train)
 
     def _batch(self, move: Move, index: int) -> Batch:
         dealt = move.dealt
@@ -216,11 +217,18 @@ class Engine:
         for probe in self.probes:
             probe.see(turn, batch, outcome)
 
-    def _control(self, turn: Turn, measured: Sequence[Tensor | None]) -> None:
-        """Let the controllers act on what all processes measured."""
+    def _control(self, turn: Turn, measured: Sequence[Tensor | None], idle: Verdict) -> None:
+        """Let the controllers act on what all processes measured; to no effect where the turn moved nobody."""
         self.cluster.average_([own for own in measured if own is not None])
-        for controller, mean in zip(self.controllers, measured, strict=True):
-            controller.act(self.game, turn, None if mean is None else mean * self.cluster.size, self.nimg)
+        with undone([*self._written()], idle) if isinstance(idle, Tensor) else contextlib.nullcontext():
+            for controller, mean in zip(self.controllers, measured, strict=True):
+                controller.act(self.game, turn, None if mean is None else mean * self.cluster.size, self.nimg)
+
+    def _written(self) -> Iterator[Tensor]:
+        """What controllers write."""
+        for controller in self.controllers:
+            yield from map(self.game.get_buffer, controller.buffers(self.game))
+            yield from map(self.game.get_parameter, controller.parameters(self.game))
 
     def _check_what_controllers_write(self) -> None:
         weights = dict(self.game.named_parameters())
@@ -237,7 +245,11 @@ class Engine:
     # ------------------------------------------------------------------ state
 
     def state(self) -> tuple[State, dict[str, Any]]:
-        """Everything that the future depends on: tensors by file and name, and the position."""
+        """Everything that the future depends on: tensors by file and name, and the position.
+
+        Raises `NonFinite` where the guard has yet to say that a gradient was not finite.
+        """
+        self.guard.settle()
         tensors = {
             "game": dict(self.game.state_dict()),
             "average": dict(self.average.shadow),
@@ -246,7 +258,7 @@ class Engine:
         watched = {f"{type(p).__name__}.{key}": value for p in self.probes for key, value in p.state().items()}
         if watched:
             tensors["probes"] = watched
-        position = {"nimg": self.nimg, "steps": self.steps, "salt": self.salt, "skipped": self.skipped}
+        position = {"nimg": self.nimg, "steps": self.steps, "salt": self.salt, "skipped": self.guard.skipped}
         return tensors, position
 
     def load(self, tensors: State, position: Mapping[str, Any]) -> None:
@@ -259,7 +271,7 @@ class Engine:
             own = f"{type(probe).__name__}."
             probe.load({key.removeprefix(own): value for key, value in watched.items() if key.startswith(own)})
         self.nimg, self.steps = int(position["nimg"]), int(position["steps"])
-        self.salt, self.skipped = int(position["salt"]), int(position["skipped"])
+        self.salt, self.guard.skipped = int(position["salt"]), int(position["skipped"])
 
 
 def _plus(so_far: Tensor | None, more: Tensor | None) -> Tensor | None:

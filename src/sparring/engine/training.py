@@ -74,14 +74,20 @@ class Training:
         if self.leads:
             for place in (self.folder.root, self.folder.model, self.folder.samples, self.folder.state):
                 checkpoint.clear_leftovers(place)
-        self.engine.cluster.barrier()
-        for found in checkpoint.load_newest(self.folder.state):
+        with self.engine.cluster.leader_first():  # it sets damaged states aside
+            states = list(checkpoint.load_newest(self.folder.state))
+        for found in states:
             if isinstance(found, str):
                 self.event("damaged state", found)
             else:
                 self._load(*found)
-                return True
-        return False
+        resumed = any(not isinstance(found, str) for found in states)
+        if not self.engine.cluster.agree(f"{resumed} {self.engine.nimg} {self.engine.salt}", self.engine.device):
+            raise SparringError(
+                f"the processes found different states in {self.folder.state}; the run folder must lie where every "
+                "machine sees the same files"
+            )
+        return resumed
 
     def _load(self, tensors: checkpoint.Tensors, position: dict[str, Any]) -> None:
         try:
@@ -117,12 +123,11 @@ class Training:
                     before = engine.nimg
                     try:
                         engine.step()
+                        self._after_step(before)
                     except NonFinite as failure:
                         self.taken_back = self.referee is not None and self.referee.failed(failure)
                         if not self.taken_back:
                             self._roll_back(failure)
-                        continue
-                    self._after_step(before)
                 finished = engine.nimg >= total or self.enough
                 if engine.nimg > self.mark[1] and not self.taken_back:
                     if finished:
@@ -149,6 +154,8 @@ class Training:
             return self.engine.nimg // every > before // every
 
         last = self.engine.nimg >= self.engine.train.nimg
+        if last or any(map(due, (self.eval_nimg or self.tick_nimg, self.tick_nimg, self.picture_nimg, self.save_nimg))):
+            self.engine.guard.settle()
         if self.eval_nimg and (last or due(self.eval_nimg)):
             enough = self.evaluate is not None and self.evaluate(self.engine)
             self.enough = self.engine.cluster.any(enough, self.engine.device)
@@ -189,7 +196,7 @@ class Training:
         terms = self.engine.tally.read()
         for probe in self.engine.probes:
             terms.update(probe.report())
-        stumbles, self.engine.stumbles = self.engine.stumbles, []
+        stumbles, self.engine.guard.stumbles = self.engine.guard.stumbles, []
         if stumbles:
             self.event(
                 "skipped", f"{len(stumbles)} turns since the last tick were skipped, the last because {stumbles[-1]}"
@@ -220,9 +227,9 @@ class Training:
         """
         engine = self.engine
         self.saved = (time.monotonic(), engine.nimg)
+        tensors, position = engine.state()  # everybody's: it may be shared out
         if not self.leads:
             return ""
-        tensors, position = engine.state()
         if not all(bool(t.isfinite().all()) for t in floats(tensors)):
             self.event("not saved", "weights are not finite; the last good state is kept")
             return "its weights are not finite"

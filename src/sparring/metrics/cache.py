@@ -13,9 +13,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from sparring.core.cluster import Cluster
 from sparring.core.errors import SparringError
 from sparring.core.files import cache_folder, sha256, write_atomic
-from sparring.metrics.features import Extractor, Features, extract, join
+from sparring.metrics.features import BATCH, Extractor, Features, extract, join
 
 SHARD = 10_000
 VERSION = 1  # of the layout
@@ -28,33 +29,46 @@ def extract_cached(
     extractor: Extractor,
     folder: Path | None = None,
     progress: Callable[[int], None] | None = None,
+    cluster: Cluster | None = None,
 ) -> Features:
     """Features of ``count`` images, read where they are kept and extracted where they are not.
 
     Args:
         batches: ``batches(start)`` gives uint8 batches ``(n, c, h, w)`` from image ``start`` on, always the same ones.
+            Of several processes each is asked for its share of every shard, from a multiple of `BATCH` on.
         fingerprint: of exactly these images in this order: the data set's, and how they were chosen from it.
         folder: to keep them below; the cache folder if None.
         progress: told the number of images done.
+        cluster: the processes that divide the work; each gets all features, and the leader keeps them.
 
     Raises:
         SparringError: the folder cannot be written.
         ValueError: ``batches`` ended too early.
     """
     place = (folder or cache_folder() / "features") / key(fingerprint, extractor, count)
+    cluster = cluster or Cluster()
     shards: list[Features] = []
     for start in range(0, count, SHARD):
         rows = min(SHARD, count - start)
         path = place / f"{start:09d}.safetensors"
         shard = _read(path, rows, extractor.dim)
-        if shard is None:
-            told = (lambda done, before=start: progress(before + done)) if progress else None
-            shard = extract(_first(batches(start), rows), extractor, told)
-            _write(path, shard)
+        if cluster.any(shard is None, torch.device("cpu")) or shard is None:
+            share = cluster.share(rows, BATCH)
+            told = (lambda done, before=start + share.start: progress(before + done)) if progress else None
+            own = extract(_first(batches(start + share.start), len(share)), extractor, told)
+            shard = together(own, rows, cluster)
+            if cluster.leads:
+                _write(path, shard)
         shards.append(shard)
         if progress:
             progress(start + rows)
     return join(shards)
+
+
+def together(own: Features, count: int, cluster: Cluster) -> Features:
+    """Features of all ``count`` images on every process, each of which saw its share of them, by `BATCH`."""
+    logits = None if own.logits is None else cluster.join(own.logits, count, BATCH)
+    return Features(cluster.join(own.features, count, BATCH), logits)
 
 
 def key(fingerprint: str, extractor: Extractor, count: int) -> str:

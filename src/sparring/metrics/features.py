@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+BATCH = 256  # images that a network sees at once
+
 
 @dataclass(frozen=True)
 class Features:

@@ -18,7 +18,9 @@ from sparring.core.game import Game
 from sparring.core.spec import DataSpec
 from sparring.metrics.protocol import Better, Plain, Protocol, Score
 
-Need = Literal["features", "logits", "labels", "asked", "train", "held-out", "16 pixels", "game", "targets"]
+Need = Literal[
+    "features", "logits", "labels", "asked", "train", "held-out", "16 pixels", "game", "targets", "enlarged", "maps"
+]
 LEAST = 10  # samples below which no metric means anything
 
 WHY_NOT: dict[Need, str] = {
@@ -31,6 +33,8 @@ WHY_NOT: dict[Need, str] = {
     "held-out": "real data that training never saw: --data.held-out when training, test files, or --data",
     "game": "a run, whose generator it walks through",
     "targets": "a run that makes pictures from pictures, and pairs that say what each should be",
+    "enlarged": "a run that makes pictures larger",
+    "maps": "a run that makes pictures from label maps with --data.palette, and its training data",
 }
 
 
@@ -44,8 +48,11 @@ class Sample:
         logits: float ``(n, classes)`` of that network where it has classes.
         labels: int64 ``(n,)``: of reals their class, of samples the class asked for; None without.
         game: the generator that they were drawn from, in evaluation mode; None of files and of reals.
-        targets: what each picture should be, as ``images``, where that is known.
+        targets: what each picture should be, where that is known: uint8, uint16 where data has more than 8 bits.
+        exact: the pictures of that type.
         scale: how many times larger they are than what they were made from.
+        given: that, uint8, where they are larger.
+        maps: class numbers ``(n, h, w)`` of the label maps that they were made from, or belong to.
     """
 
     images: Tensor
@@ -54,7 +61,10 @@ class Sample:
     labels: Tensor | None = None
     game: Game | None = None
     targets: Tensor | None = None
+    exact: Tensor | None = None
     scale: int = 1
+    given: Tensor | None = None
+    maps: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -88,6 +98,7 @@ class Sides:
         own_classes: whether the feature network's classes are those of the labels.
         seed: of the metrics' own random choices.
         spec: of all of them, where a metric cannot read samples without it, as those of tables cannot.
+        palette: of the label maps that pictures are made from, the colour of each class.
     """
 
     reals: Sample
@@ -98,6 +109,7 @@ class Sides:
     own_classes: bool = False
     seed: int = 0
     spec: DataSpec | None = None
+    palette: tuple[str, ...] = ()
 
     @property
     def least(self) -> int:
@@ -130,6 +142,10 @@ class Sides:
             found.add("game")
         if fakes.targets is not None:
             found.add("targets")
+        if fakes.given is not None and fakes.given.shape[1] == fakes.images.shape[1]:
+            found.add("enlarged")
+        if fakes.maps is not None and self.train is not None and self.train.maps is not None:
+            found.add("maps")
         return found
 
 

@@ -33,14 +33,19 @@ def to_uint8(images: Tensor) -> Tensor:
     return images.detach().float().mul(127.5).add(127.5).round_().clamp_(0, 255).to(torch.uint8)
 
 
+def to_uint16(images: Tensor) -> Tensor:
+    """``[-1, 1]`` to 0..65535, rounded; uint16 of the same shape."""
+    return images.detach().double().add(1).mul(32767.5).round_().clamp_(0, 65535).to(torch.uint16)
+
+
 def from_uint8(pixels: Tensor) -> Tensor:
     """0..255 to ``[-1, 1]``, float32 of the same shape."""
     return pixels.float().div_(127.5).sub_(1)
 
 
 def decode(kept: Tensor, spec: DataSpec | None = None) -> Tensor:
-    """Data sets keep uint8."""
-    return from_uint8(kept)
+    """Data sets keep uint8, and float32 in [-1, 1] where 8 bits would not do."""
+    return kept if kept.is_floating_point() else from_uint8(kept)
 
 
 def array(images: Tensor, spec: DataSpec | None = None) -> np.ndarray:

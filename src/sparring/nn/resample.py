@@ -34,15 +34,16 @@ def enlarge(images: Tensor, scale: int) -> Tensor:
     return resize(images, images.shape[2] * scale, images.shape[3] * scale)
 
 
-def shrink(images: Tensor, scale: int) -> Tensor:
-    """``(n, c, h / scale, w / scale)`` of pictures in [-1, 1], clamped and rounded to 8 bits as files are.
+def shrink(images: Tensor, scale: int, deep: bool = False) -> Tensor:
+    """``(n, c, h / scale, w / scale)`` of pictures in [-1, 1], clamped, and unless ``deep`` rounded to 8 bits as files.
 
     Raises `ValueError` for sides that the scale does not divide.
     """
     height, width = images.shape[2:]
     if height % scale or width % scale:
         raise ValueError(f"{width}x{height} pixels cannot be made {scale} times smaller; crop them to a multiple")
-    return to_8_bits(resize(images, height // scale, width // scale))
+    small = resize(images, height // scale, width // scale)
+    return small.clamp(-1, 1) if deep else to_8_bits(small)
 
 
 def to_8_bits(images: Tensor) -> Tensor:

@@ -2,24 +2,26 @@
 
 from sparring.core.recipe import Recipe
 
+CROPS = {"flip": True, "rotate": True}
+
 
 def srgan_cpu() -> Recipe:
-    """Pictures of 48 pixels, four times smaller and back, with a narrow network.
+    """Crops of 48 pixels, four times smaller and back, with a narrow network.
 
     Command: ``sparring train photos/ --recipe srgan_cpu``. Hardware: a CPU. Time and numbers: not measured yet.
     """
     game = {"width": 32, "blocks": 8}
     rates = {"G": {"lr": 5e-4}}
-    settings = {"data": {"size": "48", "flip": True}, "game": game, "optim": rates, "train": {"kimg": 120, "batch": 16}}
+    settings = {"data": CROPS | {"crop": 48}, "game": game, "optim": rates, "train": {"kimg": 120, "batch": 16}}
     return Recipe("photos", "srgan", settings)
 
 
 def srgan_gpu() -> Recipe:
-    """Pictures of 96 pixels as in Ledig et al. 2017, with as many steps as they take in either half.
+    """Crops of 96 pixels as in Ledig et al. 2017, with as many steps as they take in either half.
 
     Command: ``sparring train photos/ --recipe srgan_gpu``. Hardware: one GPU. Time and numbers: not measured yet.
     """
-    return Recipe("photos", "srgan", {"data": {"size": "96", "flip": True}, "train": {"kimg": 6400, "batch": 16}})
+    return Recipe("photos", "srgan", {"data": CROPS | {"crop": 96}, "train": {"kimg": 6400, "batch": 16}})
 
 
 def realesrgan_cpu() -> Recipe:

@@ -21,7 +21,8 @@ from sparring.core.errors import SparringError
 from sparring.core.game import Game
 from sparring.core.seeds import SeedNoise
 from sparring.data.decode import BadPictureError
-from sparring.data.depth import Picture, Range, of_array, of_image
+from sparring.data.depth import Picture, of_array, of_image
+from sparring.data.geometry import Range
 from sparring.data.palette import Palette
 from sparring.modalities.image import MODES
 from sparring.tools.tiles import Read, Tiling, strips

@@ -1,7 +1,6 @@
 """Files and folders through `Applier`: which there are, where each result goes, what is kept of them."""
 
 import itertools
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +8,9 @@ from typing import Literal
 
 from sparring.core.errors import SparringError
 from sparring.data.decode import SUFFIXES, BadPictureError
-from sparring.data.depth import Kind, Meta, Picture, Range, read_deep, size_of
+from sparring.data.depth import Kind, Meta, Picture, read_deep, size_of
 from sparring.data.files import is_junk
+from sparring.data.geometry import Range
 from sparring.data.strips import SUFFIX, open_strips
 from sparring.tools.apply import Applier, normalises
 
@@ -149,16 +149,3 @@ def _below(path: Path) -> list[tuple[Path, Path]]:
     if not path.is_file():
         raise SparringError(f"there is no file or folder {path}")
     return [(path, Path(path.name))]
-
-
-def parse_range(text: str) -> Range:
-    """``"0,4095"`` or ``""`` (None). Raises `SparringError`."""
-    if not text:
-        return None
-    try:
-        low, high = (float(part) for part in text.split(","))
-    except ValueError:
-        raise SparringError(f"--range is two numbers, such as 0,4095; got '{text}'") from None
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise SparringError(f"--range goes up, from black to white, such as 0,4095; got '{text}'")
-    return low, high

@@ -5,8 +5,9 @@ from rich.table import Table
 
 from sparring.core.config import plain
 from sparring.tools.choose import shape_of
-from sparring.tools.plan import duration, images_per_second
+from sparring.tools.plan import duration
 from sparring.tools.train import Session
+from sparring.tools.ways import USUAL, images_per_second
 
 
 def render(session: Session, console: Console) -> None:
@@ -21,6 +22,8 @@ def render(session: Session, console: Console) -> None:
     facts.add_row("family", plan.family)
     facts.add_row("run folder", str(session.folder.root))
     facts.add_row("device", f"{session.device.type}, {plan.train.precision}, {session.cluster.size} process(es)")
+    ways = {name: getattr(plan.train, name) for name in USUAL}
+    facts.add_row("ways", ", ".join(f"{name} {USUAL[name] if way == 'auto' else way}" for name, way in ways.items()))
     facts.add_row("length", f"{plan.train.kimg:g} kimg in batches of {plan.train.batch}")
     facts.add_row("time", f"about {duration(plan.train.nimg / speed)} at {speed:,.0f} img/s (measured just now)")
     console.print(facts)

@@ -10,6 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from sparring.core.cluster import Cluster
 from sparring.core.errors import SparringError
 from sparring.core.files import write_atomic
 from sparring.core.folder import RunFolder
@@ -66,6 +67,7 @@ def evaluate(
     seed: int = 0,
     device: str = "auto",
     progress: Progress | None = None,
+    cluster: Cluster | None = None,
 ) -> Evaluation:
     """Measure a run's samples, or the pictures ``fake`` against the pictures ``real``.
 
@@ -79,6 +81,8 @@ def evaluate(
         samples: of the run (seeds from 0 on), and pictures of each real set at most.
         metrics: keys such as ``fd``; none: all that can be measured.
         seed: of the metrics' own random choices.
+        cluster: the processes that divide the work, each called alike; the leader measures and writes, the others come
+            back with no score.
 
     Raises:
         SparringError: for whatever a person can put right.
@@ -94,9 +98,12 @@ def evaluate(
             raise SparringError("--data is real data for a run; with --real and --fake leave it out")
         check_keys(metrics, "image")
         reals, own, notes = two_sources(str(real), str(fake), progress)
-        pictures = Examiner(reals, extractor, path, resize, samples, seed, where, progress)
+        pictures = Examiner(reals, extractor, path, resize, samples, seed, where, progress, cluster)
         images, _ = pictures.read(own, "read fakes")
-        scores, left_out = pictures.examine(pictures.look(images, None, "look at fakes"), f"files {own.name}", metrics)
+        seen = pictures.look(images, None, "look at fakes")
+        if cluster and not cluster.leads:
+            return Evaluation((), ())
+        scores, left_out = pictures.examine(seen, f"files {own.name}", metrics)
         return Evaluation(tuple(scores), (*notes, *pictures.notes, *left_out))
     if real is not None or fake is not None:
         raise SparringError("give a run, or --real and --fake, not both")
@@ -105,10 +112,12 @@ def evaluate(
     reals = reals_of_run(loaded.folder, loaded.game.spec, data, progress)
     examiner: Examiner | TableExaminer
     if loaded.game.spec.columns:
-        examiner = TableExaminer(reals, samples, seed, progress)
+        examiner = TableExaminer(reals, samples, seed, progress, cluster)
     else:
-        examiner = Examiner(reals, extractor, path, resize, samples, seed, where, progress)
+        examiner = Examiner(reals, extractor, path, resize, samples, seed, where, progress, cluster)
     fakes = examiner.draw(loaded.game, range(samples))
+    if cluster and not cluster.leads:
+        return Evaluation((), ())
     scores, left_out = examiner.examine(fakes, f"0-{samples - 1}", metrics)
     picture = None
     if loaded.folder.exists:

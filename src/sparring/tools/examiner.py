@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 import sparring
+from sparring.core.cluster import Cluster
 from sparring.core.errors import SparringError
 from sparring.core.files import sha256
 from sparring.core.game import Game
@@ -16,18 +17,18 @@ from sparring.core.spec import DataSpec
 from sparring.core.weights import find
 from sparring.data import DataSet
 from sparring.metrics import inception
-from sparring.metrics.cache import extract_cached
+from sparring.metrics.cache import extract_cached, together
 from sparring.metrics.extractors import make_extractor
-from sparring.metrics.features import FitData, extract
+from sparring.metrics.features import BATCH, FitData, extract
 from sparring.metrics.protocol import INCEPTION, Protocol, Score
 from sparring.metrics.suite import Sample, Sides, choose, halves, measure, metric_set
 from sparring.modalities import modality
-from sparring.modalities.image import from_uint8, to_uint8
+from sparring.modalities.image import to_uint8
+from sparring.tools.making import make_pictures, with_maps
 from sparring.tools.reals import Reals
-from sparring.tools.sample import CHUNK, batch_of_reals, draw
+from sparring.tools.sample import draw
 
 Progress = Callable[[str, int, int], None]
-BATCH = 256
 MOST_BYTES = 1 << 30  # of pictures kept on one side
 MOST_FITTED = 20_000  # pictures that a feature network is fitted on
 SMALL = 64  # pixels a side up to which a classifier fitted here sees enough
@@ -62,6 +63,7 @@ class Examiner:
         most: pictures on each side, at most.
         seed: of the metrics' random choices.
         device: where the feature network runs.
+        cluster: the processes that divide reading, drawing and looking; each ends with all of it.
 
     Raises:
         SparringError: for weights that are missing or not the known ones, and for data that cannot be measured.
@@ -77,8 +79,9 @@ class Examiner:
         seed: int = 0,
         device: torch.device | None = None,
         progress: Progress | None = None,
+        cluster: Cluster | None = None,
     ):
-        self.reals, self.seed, self.progress = reals, seed, progress
+        self.reals, self.seed, self.progress, self.cluster = reals, seed, progress, cluster or Cluster()
         spec = reals.reference.spec
         self.set = metric_set(spec.modality)
         notes = list(reals.notes)
@@ -89,9 +92,14 @@ class Examiner:
         if extractor == "auto":
             extractor, why = choose_extractor((reals.train or reals.reference).spec, weights)
             notes.append(f"features of {extractor}: {why}")
-        self.extractor = make_extractor(
-            extractor, weights, resize, self._fit_data(), device or torch.device("cpu"), progress
-        )
+        fit, where = self._fit_data(), device or torch.device("cpu")
+        with self.cluster.leader_first():  # a classifier is fitted once, and then lies in the cache
+            self.extractor = make_extractor(extractor, weights, resize, fit, where, progress)
+        if not self.cluster.agree(self.extractor.digest, torch.device("cpu")):
+            raise SparringError(
+                "the feature network that was fitted is not the same in all processes; let SPARRING_CACHE name a "
+                "folder that all of them see"
+            )
         self.sides = self._look_at_reals()
         self.notes = tuple(notes)
 
@@ -101,26 +109,28 @@ class Examiner:
         return FitData(images, labels, sha256(f"{data.fingerprint} {len(images)}".encode()))
 
     def read(self, data: DataSet, stage: str, most: int | None = None) -> tuple[Tensor, Tensor | None]:
-        """Evenly spaced pictures uint8 ``(n, c, h, w)``, at most ``most``, and their labels."""
+        """Evenly spaced pictures uint8 ``(n, c, h, w)``, at most ``most``, and labels; deeper ones are rounded."""
         places = torch.linspace(0, len(data) - 1, min(most or self.most, len(data)), dtype=torch.float64).long()
-        parts, labels = [], []
-        for part in places.split(BATCH):
-            pixels, some = data.get(part)
-            parts.append(pixels)
-            if some is not None:
-                labels.append(some)
+        share = range(len(places)) if data.in_memory else self.cluster.share(len(places), BATCH)
+        parts: list[Tensor] = []
+        for part in places[share.start : share.stop].split(BATCH):
+            parts.append(rounded(data.get(part)[0]))
             if self.progress and not data.in_memory:
-                self.progress(stage, sum(map(len, parts)), len(places))
-        return torch.cat(parts), torch.cat(labels) if labels else None
+                self.progress(stage, sum(map(len, parts)), len(share))
+        images = self.cluster.join(torch.cat(parts), len(places), BATCH)
+        return images, None if data.labels is None else data.labels[places]
 
     def look(self, images: Tensor, labels: Tensor | None, stage: str) -> Sample:
         """Pictures uint8 ``(n, c, h, w)`` through the feature network."""
 
+        share = self.cluster.share(len(images), BATCH)
+
         def tell(done: int) -> None:
             if self.progress:
-                self.progress(stage, done, len(images))
+                self.progress(stage, done, len(share))
 
-        seen = extract(images.split(BATCH), self.extractor, tell)
+        own = extract(images[share.start : share.stop].split(BATCH), self.extractor, tell)
+        seen = together(own, len(images), self.cluster)
         return Sample(images, seen.features, seen.logits, labels)
 
     def _look_at(self, data: DataSet, what: str) -> Sample:
@@ -132,7 +142,12 @@ class Examiner:
                 self.progress(f"look at {what}", done, len(images))
 
         seen = extract_cached(
-            lambda start: images[start:].split(BATCH), len(images), data.fingerprint, self.extractor, progress=tell
+            lambda start: images[start:].split(BATCH),
+            len(images),
+            data.fingerprint,
+            self.extractor,
+            progress=tell,
+            cluster=self.cluster,
         )
         return Sample(images, seen.features, seen.logits, labels)
 
@@ -152,7 +167,10 @@ class Examiner:
             null = halves(reference, self.seed)
             words = f"two halves of the reference, {len(null[0]):,} against {len(null[1]):,}"
         own = self.extractor.name == "classifier"
-        return Sides(reference, null, words, train, reals.held_out, own, self.seed)
+        if train is not None and reals.train is not None:
+            train = with_maps(train, reals.train)
+        palette = reals.reference.spec.palette
+        return Sides(reference, null, words, train, reals.held_out, own, self.seed, palette=palette)
 
     def examine(self, fakes: Sample, seeds: str, keys: Sequence[str] = ()) -> tuple[list[Score], list[str]]:
         """Scores of samples that were looked at, and what was left out, in words.
@@ -185,34 +203,24 @@ class Examiner:
         if game.gives:
             return self._make(game, len(seeds))
         parts: list[Tensor] = []
-        for samples in draw(game, seeds):
+        share = self.cluster.share(len(seeds), BATCH)
+        for samples in draw(game, seeds[share.start : share.stop]):
             if not bool(samples.isfinite().all()):
                 raise SparringError("the generator makes samples that are not finite: its weights are broken")
             parts.append(room.to_uint8(samples).cpu())
             if self.progress:
-                self.progress("draw samples", sum(map(len, parts)), len(seeds))
+                self.progress("draw samples", sum(map(len, parts)), len(share))
+        images = self.cluster.join(torch.cat(parts), len(seeds), BATCH)
         labels = draw_labels(seeds, game.spec.class_counts) if game.conditional(game.config) else None
-        return replace(self.look(torch.cat(parts), labels, "look at samples"), game=game)
+        return replace(self.look(images, labels, "look at samples"), game=game)
 
-    @torch.no_grad()
     def _make(self, game: Game, most: int) -> Sample:
         """What a game that makes pictures from pictures makes of what the reference was made from, or of its own."""
-        data = self.reals.reference
-        if game.spec.given and not data.given_count:
-            raise SparringError(f"{data.name} holds nothing to make pictures from; name a set of pairs with --data")
-        device = next(game.parameters()).device
-        places = torch.linspace(0, len(data) - 1, min(most, self.most, len(data)), dtype=torch.float64).long()
-        made: list[Tensor] = []
-        targets: list[Tensor] = []
-        for part in places.split(CHUNK):
-            kept, given = data.get(part)[0], data.get_given(part)
-            batch = batch_of_reals(game, from_uint8(kept), None, None if given is None else from_uint8(given), device)
-            samples = game.sample(batch)
-            if not bool(samples.isfinite().all()):
-                raise SparringError("the generator makes samples that are not finite: its weights are broken")
-            made.append(to_uint8(samples).cpu())
-            targets.append(kept)
-            if self.progress:
-                self.progress("make pictures", sum(map(len, made)), len(places))
-        looked = self.look(torch.cat(made), None, "look at pictures")
-        return replace(looked, targets=torch.cat(targets) if data.spec.paired else None, scale=game.scale)
+        made = make_pictures(game, self.reals.reference, min(most, self.most), self.cluster, self.progress)
+        looked = self.look(made.images, None, "look at pictures")
+        return replace(made, features=looked.features, logits=looked.logits)
+
+
+def rounded(kept: Tensor) -> Tensor:
+    """Pictures as sets keep them to uint8, which feature networks look at."""
+    return to_uint8(kept) if kept.ndim == 4 and kept.is_floating_point() else kept

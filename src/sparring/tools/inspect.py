@@ -14,7 +14,8 @@ from sparring.data.opening import DEFAULT
 from sparring.data.parallel import Progress
 from sparring.data.pixels import NAMES
 from sparring.engine.precision import choose_device
-from sparring.tools.plan import duration, images_per_second, make_plan
+from sparring.tools.plan import duration, make_plan
+from sparring.tools.ways import images_per_second
 
 LINES = 8  # of a long list that are shown
 

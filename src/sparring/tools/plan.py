@@ -1,6 +1,5 @@
 """From what a person typed to everything a run needs, with reasons."""
 
-import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -9,7 +8,6 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from sparring.core.batch import Deal
 from sparring.core.cluster import Cluster
 from sparring.core.config import FREE_ON_RESUME, Data, Eval, Optim, Settings, Train, build, flatten, merge, plain
 from sparring.core.errors import SparringError, did_you_mean
@@ -21,7 +19,6 @@ from sparring.core.spec import DataSpec
 from sparring.data import DataSet, hold_out, labels_warning, open_data
 from sparring.engine.augmentation import augment
 from sparring.engine.held import Held
-from sparring.engine.loop import Engine
 from sparring.engine.precision import choose_device
 from sparring.tools.choose import Machine, advice, choose, choose_family, settings_of, shape_of
 from sparring.tools.moves import KEY as MOVES
@@ -94,6 +91,8 @@ def make_plan(
     spec = dataset.spec
     if data.balance and not spec.classes:
         raise SparringError("data.balance shows each class equally often, and this data has no classes; leave it out")
+    if data.rotate and (spec.modality != "image" or spec.shape[1] != spec.shape[2]):
+        raise SparringError(f"data.rotate turns squares, and the samples are {shape_of(spec)}; leave it out")
     reasons = list(dataset.notes)
     family = recipe.family
     processes = cluster.size if cluster else 1
@@ -252,29 +251,6 @@ def refuse_changes(name: str, before: Any, asked: Any, folder: RunFolder) -> Non
             f"{folder.root} was started with {name} {before}; {asked} was asked for now. "
             "Leave it as it was, or train into another --run"
         )
-
-
-def images_per_second(plan: Plan, device: torch.device) -> float:
-    """Measured on a few steps of random pictures: what a progress bar would show."""
-
-    class Noise:
-        def deal(self, first: int, count: int) -> Deal:
-            spec = plan.dataset.spec
-            labels = torch.zeros(count, dtype=torch.int64, device=device) if spec.classes else None
-            given = torch.rand(count, *spec.given, device=device) * 2 - 1 if spec.given else None
-            return Deal(torch.rand(count, *spec.shape, device=device) * 2 - 1, labels, given)
-
-        def close(self) -> None:
-            pass
-
-    engine = Engine(plan.make_game(), Noise(), plan.train, plan.optim, device, Cluster())
-    engine.step()
-    shown, start = engine.nimg, time.perf_counter()
-    while time.perf_counter() - start < 1.0 or engine.nimg == shown:
-        engine.step()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return (engine.nimg - shown) / (time.perf_counter() - start)
 
 
 def duration(seconds: float) -> str:

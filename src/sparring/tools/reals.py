@@ -10,6 +10,7 @@ from sparring.core.spec import DataSpec
 from sparring.data import DataSet, hold_out, open_data, open_test, with_classes
 from sparring.data.parallel import Progress
 from sparring.data.table import open_table
+from sparring.data.tars import expand
 from sparring.data.two_sides import open_test_sides
 from sparring.tools.plan import check_record
 
@@ -60,7 +61,7 @@ def reals_of_run(
         saved = folder.read_recipe()
         check_record(saved, folder)
         source, settings = saved["source"], build(Data, saved["data"], "data")
-        if other is None or Path(source).exists():
+        if other is None or Path(expand(source)[0]).exists():
             train = open_data(source, settings, progress)
             if settings.held_out and train.held_out is None:
                 train = hold_out(train, settings.held_out, progress)
@@ -95,7 +96,8 @@ def open_alike(source: str, spec: DataSpec, settings: Data | None = None, progre
         assert found is not None
         return found
     channels, height, width = spec.shape
-    alike = replace(base, size=f"{height}x{width}", pairs="none", channels=str(channels), held_out=0.0)  # type: ignore[arg-type]
+    size = base.size if base.crop else f"{height}x{width}"
+    alike = replace(base, size=size, pairs="none", channels=str(channels), held_out=0.0)  # type: ignore[arg-type]
     return open_data(source, alike, progress)
 
 

@@ -102,7 +102,16 @@ def refuse_what_gives(game: Game) -> None:
         )
 
 
-@torch.inference_mode()
+def shares_for(game: Game, wanted: str | int | None, labels: str) -> tuple[float, ...]:
+    """`class_shares`, or those of one class that is ``wanted``. Raises `SparringError` where both are asked for."""
+    if wanted is None:
+        return class_shares(game, labels)
+    if labels != "as-data":
+        raise SparringError(f"samples are all of class '{wanted}', or drawn by '{labels}'; ask for one of them")
+    only = class_index(game, wanted)
+    return tuple(float(k == only) for k in range(len(game.spec.classes)))
+
+
 def draw(
     game: Game,
     seeds: Sequence[int],
@@ -119,20 +128,24 @@ def draw(
         truncation: how close to the typical to stay, where the family truncates; None: the whole distribution.
         labels: how often each class is drawn, as `class_shares` reads it.
     """
+    return (samples for samples, _ in draw_labelled(game, seeds, wanted, truncation, labels))
+
+
+@torch.inference_mode()
+def draw_labelled(
+    game: Game, seeds: Sequence[int], wanted: str | int | None, truncation: float | None, labels: str
+) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """As `draw`, each part with the classes that were asked for, int64 ``(n,)``; None of a game without."""
     refuse_what_gives(game)
     check_truncation(game, truncation)
     device = next(game.parameters()).device
-    shares = class_shares(game, labels)
-    if wanted is not None:
-        if labels != "as-data":
-            raise SparringError(f"samples are all of class '{wanted}', or drawn by '{labels}'; ask for one of them")
-        only = class_index(game, wanted)
-        shares = tuple(float(k == only) for k in range(len(shares)))
+    shares = shares_for(game, wanted, labels)
     for start in range(0, len(seeds), CHUNK):
         part = list(seeds[start : start + CHUNK])
         filled = part + [part[0]] * (CHUNK - len(part))
         drawn = draw_labels(filled, shares) if game.conditional(game.config) else None
-        yield game.sample(Batch.of_seeds(filled, drawn, device, truncation))[: len(part)]
+        samples = game.sample(Batch.of_seeds(filled, drawn, device, truncation))
+        yield samples[: len(part)], None if drawn is None else drawn[: len(part)]
 
 
 def sample_to(

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 import sparring
+from sparring.core.cluster import Cluster
 from sparring.core.columns import Layout
 from sparring.core.errors import SparringError
 from sparring.core.game import Game
@@ -16,7 +17,7 @@ from sparring.data.parallel import Progress
 from sparring.metrics.protocol import Protocol, Score
 from sparring.metrics.suite import Sample, Sides, choose, halves, measure, metric_set
 from sparring.tools.reals import Reals
-from sparring.tools.sample import draw
+from sparring.tools.sample import CHUNK, draw
 
 MOST_TRAINED = 50_000  # rows that were learnt from, at most
 
@@ -28,10 +29,14 @@ class TableExaminer:
         reals: what they are compared with.
         most: rows on each side, at most.
         seed: of the metrics' random choices.
+        cluster: the processes that divide the drawing; each ends with all rows.
     """
 
-    def __init__(self, reals: Reals, most: int, seed: int, progress: Progress | None = None):
+    def __init__(
+        self, reals: Reals, most: int, seed: int, progress: Progress | None = None, cluster: Cluster | None = None
+    ):
         self.reals, self.most, self.seed, self.progress = reals, most, seed, progress
+        self.cluster = cluster or Cluster()
         self.notes, self.set = tuple(reals.notes), metric_set("table")
         reference = self.read(reals.reference, most)
         train = None
@@ -55,13 +60,14 @@ class TableExaminer:
         """Rows of a game in eval mode."""
         parts: list[Tensor] = []
         layout = Layout(game.spec.columns)
-        for samples in draw(game, seeds):
+        share = self.cluster.share(len(seeds), CHUNK)
+        for samples in draw(game, seeds[share.start : share.stop]):
             if not bool(samples.isfinite().all()):
                 raise SparringError("the generator makes rows that are not finite: its weights are broken")
             parts.append(compact(samples, layout).cpu())
             if self.progress:
-                self.progress("draw rows", sum(map(len, parts)), len(seeds))
-        return replace(Sample(torch.cat(parts)), game=game)
+                self.progress("draw rows", sum(map(len, parts)), len(share))
+        return replace(Sample(self.cluster.join(torch.cat(parts), len(seeds), CHUNK)), game=game)
 
     def examine(self, fakes: Sample, seeds: str, keys: Sequence[str] = ()) -> tuple[list[Score], list[str]]:
         """Scores of samples, and what was left out, in words; see `Examiner.examine`."""

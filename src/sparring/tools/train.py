@@ -1,6 +1,7 @@
 """``sparring train``: from data to a trained, watched, resumable GAN. The same call again resumes."""
 
 import contextlib
+import json
 import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -22,9 +23,10 @@ from sparring.core.seeds import draw_labels
 from sparring.data import make_dealer
 from sparring.engine import checkpoint
 from sparring.engine.allocator import keep_memory
+from sparring.engine.compiled import compile_networks
 from sparring.engine.guard import NonFinite
 from sparring.engine.loop import Engine
-from sparring.engine.precision import choose_device
+from sparring.engine.precision import choose_device, deterministic, products
 from sparring.engine.training import Ending, Training
 from sparring.modalities import modality
 from sparring.tools.coach import Coach
@@ -37,6 +39,7 @@ from sparring.tools.run import Run
 from sparring.tools.sample import batch_of_reals, save_grid
 from sparring.tools.transfer import adopt
 from sparring.tools.verdict import judge, some_given, some_reals
+from sparring.tools.ways import with_fastest_way
 from sparring.watch.crowd import Crowd
 from sparring.watch.pictures import Timelapse, grid_path
 from sparring.watch.records import Records
@@ -106,6 +109,11 @@ class Session:
         if plan.train.coach and cluster.size > 1:
             raise SparringError("train.coach works in one process; leave it out, or start one")
         self.device = choose_device(plan.train.device)
+        if not cluster.agree(json.dumps(plan.record() | {"source": ""}, sort_keys=True), self.device):
+            raise SparringError(
+                "the processes do not agree on this run: its data, or settings chosen by the machine, differ between "
+                "machines; give all of them the same data, and say the settings (sparring train --dry-run shows them)"
+            )
         self.shown = modality(plan.dataset.spec.modality).SHOWN
         self.reals, _ = some_reals(plan.dataset, min(self.shown, len(plan.dataset)))
         self.given = some_given(plan.dataset, len(self.reals))
@@ -116,7 +124,13 @@ class Session:
         if self.cluster.leads:
             self.folder.create()
         self.cluster.barrier()
-        with self._holding_the_folder(), torch.random.fork_rng(), _deterministic(), _troubles_named(self.folder):
+        with (
+            products(plan.train.precision, self.device),
+            self._holding_the_folder(),
+            torch.random.fork_rng(),
+            deterministic(),
+            _troubles_named(self.folder),
+        ):
             if self.cluster.leads and self.begins and self.folder.exists:
                 raise SparringError(f"{self.folder.root} was begun by another process meanwhile; say it again to go on")
             self.watcher = Crowd(self._watchers(quiet) if self.cluster.leads else [])
@@ -132,6 +146,7 @@ class Session:
                 device=self.device,
                 workers=plan.data.workers,
                 flip=plan.data.flip,
+                rotate=plan.data.rotate,
                 balance=plan.data.balance,
                 asks=plan.family_class.asks,
             )
@@ -158,6 +173,7 @@ class Session:
             evaluating = Evaluating(plan, self.folder, self.watcher, self.device)
             probes.append(evaluating)
         engine = Engine(game, dealer, plan.train, plan.optim, self.device, self.cluster, probes)
+        not_compiled = compile_networks(engine) if plan.train.compile == "on" else ""
         training = Training(
             engine,
             self.folder,
@@ -187,6 +203,8 @@ class Session:
                 Records(self.folder).event("plan", reason, nimg=0)
         for change in self.changes:
             training.event("setting changed", change)
+        if not_compiled:
+            training.event("not compiled", f"networks are played as they are written: {not_compiled}")
         for note in evaluating.examiner.notes if evaluating else ():
             training.event("evaluation", note)
         try:
@@ -274,6 +292,7 @@ def open_session(
     folder = RunFolder(run or Path("runs") / f"{plan.dataset.name}-{plan.family.rpartition(':')[2]}")
     if folder.exists:
         return _resume(folder, asked, progress, cluster, start_from)
+    plan = with_fastest_way(plan, choose_device(plan.train.device), cluster)
     return Session(plan, folder, cluster, start_from=start_from)
 
 
@@ -320,14 +339,3 @@ def _troubles_named(folder: RunFolder) -> Iterator[None]:
                 "with a smaller --train.batch, more --train.microbatches or a smaller network"
             ) from None
         raise
-
-
-@contextlib.contextmanager
-def _deterministic() -> Iterator[None]:
-    """Kernels that give the same result twice, where the device has them, as resuming bit for bit asks."""
-    before = torch.backends.cudnn.deterministic
-    torch.backends.cudnn.deterministic = True
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.deterministic = before

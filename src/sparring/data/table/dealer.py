@@ -15,6 +15,7 @@ from sparring.core.columns import Layout
 from sparring.core.rows import expand
 from sparring.core.seeds import seed_of
 from sparring.data.dataset import DataSet
+from sparring.data.moving import to_device
 
 BLOCK = 8192  # positions that are drawn at once
 
@@ -46,10 +47,10 @@ class TableDealer:
         blocks = range(first // BLOCK, (first + count - 1) // BLOCK + 1)
         places, asked = (torch.cat(parts) for parts in zip(*map(self._block, blocks), strict=True))
         part = slice(first - blocks[0] * BLOCK, first - blocks[0] * BLOCK + count)
-        kept = self.kept[places[part].to(self.kept.device)].to(self.device)
+        kept = to_device(self.kept[to_device(places[part], self.kept.device)], self.device)
         given = torch.zeros(count, self.layout.asked, device=self.device)
         if self.layout.choices:
-            given.scatter_(1, asked[part].to(self.device)[:, None], 1.0)
+            given.scatter_(1, to_device(asked[part], self.device)[:, None], 1.0)
         return Deal(expand(kept, self.layout), None, given)
 
     def close(self) -> None:

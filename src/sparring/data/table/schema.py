@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from sparring.core.columns import Column
-from sparring.core.config import read_file
 from sparring.core.errors import SparringError, did_you_mean
+from sparring.core.settings_file import read_file
 
 KINDS = ("continuous", "integer", "date", "categorical", "boolean", "identifier", "drop")
 KEYS = ("columns", "header", "missing", "rules", "target")

@@ -84,7 +84,7 @@ class Progressive(Game):
         penalty = wgan_gp(lambda x: self.D(x, level, alpha), real, fake, mix, weight)
         drift = self.config.drift * real_logits.square().mean()  # appendix A.1
         loss = wasserstein.discriminator(real_logits, fake_logits) + penalty + drift
-        terms = {"penalty": penalty, "drift": drift, "grown": penalty.new_tensor(self.grown(batch.nimg))}
+        terms = {"penalty": penalty, "drift": drift, "grown": penalty.new_full((), self.grown(batch.nimg))}
         return Outcome(loss, terms, real_logits, fake_logits, fake)
 
     def generator(self, batch: Batch) -> Outcome:

@@ -5,6 +5,8 @@ Command: ``sparring train photos/ --family srgan``
 
 For ``warmup_kimg`` G learns by pixels alone, which is what a high PSNR takes; then D joins, and G gives some of it up
 for texture. Small pictures are made from the data by antialiased bicubic interpolation, or given in pairs.
+``--data.crop 96`` deals crops of whole pictures, as the paper does; without it pictures of many sizes are all brought
+to one, which changes their pixels.
 
 Departures: G is SRResNet without BatchNorm and on top of bicubic interpolation, as its successors have it (Lim et al.
 2017), and D is normalised spectrally; ``--game.network paper --game.discriminator_norm batch`` is the paper's, and
@@ -86,7 +88,7 @@ class SRGAN(Game):
 
     def give(self, batch: Batch) -> Tensor | None:
         """The small picture."""
-        return batch.given if self.spec.given else shrink(batch.real, self.scale)
+        return batch.given if self.spec.given else shrink(batch.real, self.scale, self.spec.deep)
 
     def fakes(self, batch: Batch) -> Tensor:
         return self.G(self.give(batch))
