@@ -14,6 +14,10 @@ import pytest
 import torch
 from PIL import Image
 
+from sparring.core.config import Data
+from sparring.core.errors import SparringError
+from sparring.data import open_data
+
 # A run of half a second: a small family on the built-in digits, saved every half thousand images.
 TINY = (
     *("train", "digits", "--family", "vanilla", "--game.width", "8", "--game.z-dim", "8", "--data.labels", "none"),
@@ -223,3 +227,14 @@ def fill(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], FullDisk]:
         return disk
 
     return start
+
+
+def refuses(source: object, *words: str, settings: Data | None = None) -> str:
+    """The one line by which such data is refused; ``words`` stand in it."""
+    with pytest.raises(SparringError) as caught:
+        open_data(str(source), settings or Data())
+    text = str(caught.value)
+    assert "\n" not in text
+    for word in words:
+        assert word in text
+    return text

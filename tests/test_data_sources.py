@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+from conftest import refuses
 from sparring.core.config import Data
 from sparring.core.errors import SparringError
 from sparring.core.spec import DataSpec
@@ -49,16 +50,6 @@ def zipped(path: Path, members: dict[str, bytes]) -> Path:
         for name, data in members.items():
             file.writestr(name, data)
     return path
-
-
-def refuses(source: Any, *words: str, settings: Data | None = None) -> str:
-    with pytest.raises(SparringError) as caught:
-        open_data(str(source), settings or Data())
-    text = str(caught.value)
-    assert "\n" not in text
-    for word in words:
-        assert word in text
-    return text
 
 
 # ------------------------------------------------------------------ folders and zips

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import png
+from conftest import png, refuses
 from sparring.core.config import Data
 from sparring.core.errors import SparringError
 from sparring.core.spec import DataSpec
@@ -55,16 +55,6 @@ def shards(root: Path, count: int = 3, each: int = 4, kind: str = "cls") -> Path
     for number in range(count):
         tarred(root / f"data-{number:03d}.tar", shard(number * each, each, kind))
     return root
-
-
-def refuses(source: object, *words: str, settings: Data | None = None) -> str:
-    with pytest.raises(SparringError) as caught:
-        open_data(str(source), settings or Data())
-    text = str(caught.value)
-    assert "\n" not in text
-    for word in words:
-        assert word in text
-    return text
 
 
 # ---------------------------------------------------------------------- the same data, whatever it lies in
