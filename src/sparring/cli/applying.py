@@ -24,14 +24,15 @@ def apply(
     family: str | None = None,
     device: str = "auto",
 ) -> int:
-    """Make pictures from pictures with a trained run: files or folders, of any size, 16 bits kept.
+    """Make pictures from pictures with a trained run: files, folders or films, of any size, 16 bits kept.
 
     Parameters
     ----------
     run
         A run folder, or a model/ folder.
     inputs
-        Pictures or folders of them: PNG, JPEG, WebP, BMP, GIF, TIFF, PPM, .npy.
+        Pictures, films (.mp4, .mov, .mkv, .webm, .avi; need sparring[video]) or folders of them: PNG, JPEG, WebP,
+        BMP, GIF, TIFF, PPM, .npy.
     out
         The folder to write to. Results are lossless; none is written over its picture.
     tile
@@ -42,7 +43,7 @@ def apply(
     batch
         Tiles at a time.
     kind
-        Of the results; auto: PNG for 8 and 16 bits, TIFF for TIFF and floating point, .npy for .npy.
+        Of pictures; auto: PNG for 8 and 16 bits, TIFF for TIFF and floating point, .npy for .npy.
     value_range
         LOW,HIGH: the values that are black and white, such as 0,4095; left out, those of the type.
     seed

@@ -1,4 +1,4 @@
-"""Files and folders through `Applier`: which there are, where each result goes, what is kept of them."""
+"""Files, films and folders through `Applier`: which there are, where each result goes, what is kept of them."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from sparring.core.errors import SparringError
 from sparring.data.decode import SUFFIXES, BadPictureError
-from sparring.data.depth import Kind, Meta, Picture, read_deep, size_of
+from sparring.data.depth import Kind, Meta, Picture, of_array, read_deep, size_of
 from sparring.data.files import is_junk
+from sparring.data.films import FILMS, Film, is_film, look, remake
 from sparring.data.geometry import Range
 from sparring.data.strips import SUFFIX, open_strips
 from sparring.tools.apply import Applier, normalises
+from sparring.tools.tiles import Tiling
 
 Progress = Callable[[str, int, int], None]
 Format = Literal["auto", "png", "tiff", "npy"]
@@ -20,16 +24,21 @@ TONES = (
     "the network normalises over what it sees at once, so tiles may differ in tone; --tile 0 takes pictures whole, "
     "where memory allows it"
 )
-READ = SUFFIXES | {".npy"}
+READ = SUFFIXES | {".npy"} | FILMS
 
 
 @dataclass(frozen=True)
 class Job:
-    """One picture: where it is, where its result goes (without a suffix), and its height and width."""
+    """One picture or film: where it is, where its result goes (without a suffix), and its height and width."""
 
     source: Path
     target: Path
     size: tuple[int, int]
+    film: Film | None = None
+
+    def tiles(self, tiling: Tiling) -> int:
+        """How many the network is given for all of it."""
+        return tiling.count(*self.size) * (self.film.frames if self.film else 1)
 
 
 @dataclass(frozen=True)
@@ -59,9 +68,9 @@ def apply_files(
 
     Args:
         applier: the network.
-        inputs: files, or folders to look through.
+        inputs: files, or folders to look through; of films each frame is a picture.
         out: a folder, made where it is not there.
-        kind: of the results; auto: PNG for 8 and 16 bits, TIFF for TIFF and floating point, .npy for .npy.
+        kind: of pictures; auto: PNG for 8 and 16 bits, TIFF for TIFF and floating point, .npy for .npy.
         given: the values that -1 and 1 stand for, where a picture's type does not say.
         progress: called as ``progress("tiles", done, total)``.
 
@@ -71,7 +80,7 @@ def apply_files(
     """
     jobs, failed = _jobs(inputs, out)
     tiling = applier.tiling
-    total, done = sum(tiling.count(*job.size) for job in jobs), 0
+    total, done = sum(job.tiles(tiling) for job in jobs), 0
     written: list[Path] = []
     notes: dict[str, int] = {}
     for job in jobs:
@@ -82,19 +91,24 @@ def apply_files(
                 progress("tiles", before + tiles, total)
 
         try:
-            picture = read_deep(job.source, given)
-            written.append(_write(applier, picture, job, kind, tell))
+            if job.film:
+                written.append(_write_film(applier, job, job.film, tell))
+                said: tuple[str, ...] = ()
+            else:
+                picture = read_deep(job.source, given)
+                written.append(_write(applier, picture, job, kind, tell))
+                said = picture.notes
             told = TONES if normalises(applier.game) and tiling.count(*job.size) > 1 else ""
-            for note in filter(None, (*picture.notes, told)):
+            for note in filter(None, (*said, told)):
                 notes[note] = notes.get(note, 0) + 1
         except BadPictureError as error:
             failed.append((job.source, str(error)))
         except OSError as error:
             raise SparringError(f"cannot write under {out}: {error.strerror or error}") from None
-        done += tiling.count(*job.size)
+        done += job.tiles(tiling)
         tell(0, done)
-    said = [f"{note} ({count:,} pictures)" if len(jobs) > 1 else note for note, count in notes.items()]
-    return Applied(tuple(written), tuple(failed), tuple(said))
+    counted = tuple(f"{note} ({count:,} pictures)" if len(jobs) > 1 else note for note, count in notes.items())
+    return Applied(tuple(written), tuple(failed), counted)
 
 
 def _write(applier: Applier, picture: Picture, job: Job, kind: Format, tell: Callable[[int], None]) -> Path:
@@ -108,6 +122,23 @@ def _write(applier: Applier, picture: Picture, job: Job, kind: Format, tell: Cal
     with open_strips(chosen, path, shape, picture.values.dtype, meta, picture.first) as file:
         for rows in applier.rows(picture, tell):
             file.write(rows)
+    return path
+
+
+def _write_film(applier: Applier, job: Job, film: Film, tell: Callable[[int], None]) -> Path:
+    scale, each = applier.game.scale, applier.tiling.count(*job.size)
+    path = job.target.with_name(job.target.name + film.suffix)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frames = itertools.count()
+
+    def make(frame: np.ndarray) -> np.ndarray:
+        number = min(next(frames), film.frames - 1)  # a file may say fewer than it has
+        picture = of_array(frame, None)
+        if applier.channels(picture)[0] not in (1, 3):
+            raise BadPictureError(f"the run makes {applier.made} channels, and a film has 1 or 3")
+        return np.concatenate(list(applier.rows(picture, lambda tiles: tell(number * each + tiles))))
+
+    remake(job.source, path, (job.size[0] * scale, job.size[1] * scale), make)
     return path
 
 
@@ -131,10 +162,12 @@ def _jobs(inputs: Sequence[Path], out: Path) -> tuple[list[Job], list[tuple[Path
                 f"{targets[target]} and {source} would both become {target}; apply them into folders of their own"
             )
         targets[target] = source
-        if any(target.with_name(target.name + suffix).resolve() == source.resolve() for suffix in SUFFIX.values()):
+        ends = (*SUFFIX.values(), ".mp4", ".mkv")
+        if any(target.with_name(target.name + suffix).resolve() == source.resolve() for suffix in ends):
             raise SparringError(f"{source} would be written over; say another folder with --out")
         try:
-            jobs.append(Job(source, target, size_of(source)))
+            film = look(source) if is_film(source) else None
+            jobs.append(Job(source, target, film.size if film else size_of(source), film))
         except BadPictureError as error:
             failed.append((source, str(error)))
     return jobs, failed
