@@ -1,13 +1,15 @@
-"""How fast a step is: beside the tutorial's loop, beside a loop by hand, and beside formulas as they are written.
+"""How fast a step is: beside the tutorial's loop, a loop by hand, torchgan, and formulas as they are written.
 
-    python benchmarks/speed.py [--pairs 5] [--steps 12] [--only tutorial hand phases peak] [--report]
+    python benchmarks/speed.py [--pairs 5] [--steps 12] [--only tutorial hand peer phases peak] [--report]
 
 Every figure is a pair of whole processes, run in turn, first one way round and then the other; each process tells the
-median of its steps but the first three. What is done is kept in --results, and the same command goes on from there.
-With --report, docs/results/speed.md is written from what is there.
+median of its steps but the first three. torchgan is left out where it is not installed (`peer_loop.py`). What is done
+is kept in --results, and the same command goes on from there. With --report, docs/results/speed.md is written from
+what is there.
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import platform
@@ -28,6 +30,7 @@ PAIRS = {
     "tutorial-default": ("the same, default allocator", ("literal",), ("engine",), 0.0),
     "tutorial-bf16": ("tutorial networks, bf16", ("literal",), ("engine", "keep", "bf16"), 3.8),
     "hand": ("a loop by hand, fp32", ("by_hand", "keep"), ("engine", "keep"), 0.97),
+    "peer": ("torchgan's trainer, tutorial networks, fp32", ("torchgan",), ("engine", "keep"), 0.0),
     "phases-r3gan-D": ("R3GAN, D's turn with R1 and R2", ("phase", "r3gan", "0", "ref"), ("phase", "r3gan", "0"), 1.25),
     "phases-r3gan-G": ("R3GAN, G's turn", ("phase", "r3gan", "1", "ref"), ("phase", "r3gan", "1"), 1.25),
     "phases-sg2-D": ("StyleGAN2, D's turn", ("phase", "stylegan2", "0", "ref"), ("phase", "stylegan2", "0"), 1.25),
@@ -41,6 +44,7 @@ PAIRS = {
 
 def play(way, steps):
     """Run one way; returns what it tells."""
+    import peer_loop
     import torch
     import tutorial_loop as loops
 
@@ -56,6 +60,8 @@ def play(way, steps):
         watch = phase(way[1], int(way[2]), "ref" in way, steps)
     elif way[0] == "literal":
         watch = loops.literal(steps)
+    elif way[0] == "torchgan":
+        watch = peer_loop.torchgan(steps)
     else:
         watch = getattr(loops, way[0])(steps, precision)
     wall, cpu = zip(*watch.laps[WARM:], strict=True)
@@ -172,6 +178,9 @@ def measure(options):
     """Everything that is not in the results yet, a round of all pairs at a time."""
     results = json.loads(options.results.read_text()) if options.results.exists() else {}
     wanted = [name for name in PAIRS if not options.only or name.split("-")[0] in options.only]
+    if "peer" in wanted and importlib.util.find_spec("torchgan") is None:
+        print("torchgan is not installed, and left out: pip install --no-deps torchgan", flush=True)
+        wanted.remove("peer")
 
     def keep():
         options.results.parent.mkdir(parents=True, exist_ok=True)
@@ -261,7 +270,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--steps", type=int, default=12, help="of a phase; of the tutorial twice as many")
-    parser.add_argument("--only", nargs="*", default=[], help="tutorial, hand, phases, peak")
+    parser.add_argument("--only", nargs="*", default=[], help="tutorial, hand, peer, phases, peak")
     parser.add_argument("--results", type=Path, default=Path("runs/speed/results.json"))
     parser.add_argument("--report", action="store_true")
     parser.add_argument("--play", nargs="+", help=argparse.SUPPRESS)
