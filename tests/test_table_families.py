@@ -201,8 +201,9 @@ def test_the_penalty_is_on_the_whole_pack():
 def test_a_batch_that_leaves_rows_over_is_refused():
     family = load_family("ctgan")
     with pytest.raises(SparringError, match=r"game\.pac"):
-        family.refuse(SPEC, family.config_class(), Train(batch=64))
-    family.refuse(SPEC, family.config_class(), Train(batch=60))
+        family.refuse(SPEC, family.config_class(pac=10), Train(batch=64))
+    family.refuse(SPEC, family.config_class(pac=10), Train(batch=60))
+    family.refuse(SPEC, family.config_class(), Train(batch=64))  # single rows leave none over
 
 
 @pytest.mark.parametrize("name", ["ctgan", "tvae"])
@@ -398,7 +399,7 @@ def test_what_does_not_fit_tables_is_refused(toy, tmp_path, refused):
     assert "family 'dcgan' is for image" in refused(*line, "--family", "dcgan")
     assert "changes pictures" in refused(*line, "--train.augment", "diff")
     assert "data.flip is for pictures" in refused(*line, "--data.flip")
-    assert "leaves rows over" in refused(*line, "--train.batch", "64")
+    assert "leaves rows over" in refused(*line, "--game.pac", "10", "--train.batch", "64")
     assert "there is no settings file" in refused(*line, "--data.schema", tmp_path / "none.toml")
 
 

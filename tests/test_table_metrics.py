@@ -6,6 +6,7 @@ import pytest
 from sparring.core.columns import Column
 from sparring.core.rows import Rows
 from sparring.metrics.tables import privacy
+from sparring.metrics.tables.copies import coincidences
 from sparring.metrics.tables.efficacy import detection, target_of, teach
 from sparring.metrics.tables.marginals import (
     binned,
@@ -132,13 +133,13 @@ def planted(share: float) -> tuple[Rows, Rows, Rows]:
 @pytest.mark.parametrize("share", [0.01, 0.05, 0.2])
 def test_planted_rows_are_found(share):
     fake, train, held_out = planted(share)
-    assert privacy.exact_copies(fake, train) == pytest.approx(share)
-    assert privacy.exact_copies(fake, held_out) == 0
+    assert coincidences(fake, train).exact.mean() == pytest.approx(share)
+    assert not coincidences(fake, held_out).exact.any()
 
 
 def test_a_clean_run_is_not_accused():
     fake, train, held_out = planted(0.0)
-    assert privacy.exact_copies(fake, train) == 0
+    assert not coincidences(fake, train).exact.any()
     assert privacy.distances(fake, train, held_out).closer == pytest.approx(0.5, abs=0.05)
     for attack in (
         privacy.attack_by_distance(train, held_out, fake),

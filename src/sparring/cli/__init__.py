@@ -8,18 +8,19 @@ from collections.abc import Sequence
 
 from cyclopts import CycloptsError
 
-from sparring.cli import applying, exchange, listing, measuring, training
+from sparring.cli import applying, augmenting, exchange, listing, measuring, training
 from sparring.cli.shell import MISTAKE, STOPPED, app, complain, said
 from sparring.core.config import unflatten
 from sparring.core.errors import SparringError, did_you_mean
 from sparring.core.recipe import GROUPS
 
-__all__ = [  # the five modules register their commands by being imported
+__all__ = [  # the modules register their commands by being imported
     "MISTAKE",
     "STOPPED",
     "TAKES_SETTINGS",
     "app",
     "applying",
+    "augmenting",
     "exchange",
     "listing",
     "main",

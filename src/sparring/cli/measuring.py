@@ -1,4 +1,4 @@
-"""``sparring evaluate``, ``sparring compare``, ``sparring diagnose`` and ``sparring inspect``."""
+"""``sparring evaluate``, ``compare``, ``score``, ``diagnose`` and ``inspect``."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from sparring.cli.shell import MISTAKE, Bars, app, console, said
+from sparring.cli.shell import MISTAKE, Bars, app, console, escape, said
 from sparring.core.config import Data, build
 from sparring.core.errors import SparringError
 
@@ -23,6 +23,7 @@ def evaluate(
     resize: str | None = None,
     samples: int = 10_000,
     metrics: str = "",
+    by: str = "",
     seed: int = 0,
     device: str = "auto",
 ) -> int:
@@ -50,6 +51,8 @@ def evaluate(
         How many to draw, and how many reals to use at most.
     metrics
         Which, separated by commas, such as fd,kid; left out, all that can be measured.
+    by
+        Columns of a table that say who people are, such as sex,race: fairness and attribute inference of each.
     seed
         Of the metrics' own random choices.
     device
@@ -72,6 +75,7 @@ def evaluate(
             resize=resize,
             samples=samples,
             metrics=asked,
+            by=[name.strip() for name in by.split(",") if name.strip()],
             seed=seed,
             device=device,
             progress=progress if cluster.leads else None,
@@ -83,6 +87,8 @@ def evaluate(
     render(found, console)
     if run is not None and found.picture is not None:
         console.print(f"\nScores    {run / 'metrics.jsonl'}\nNearest   {found.picture}")
+    for head, path in zip(("Columns", "Pairs"), found.charts, strict=False):
+        console.print(f"{head:9} {path}", markup=False, soft_wrap=True)
     return 0
 
 
@@ -99,6 +105,63 @@ def compare(*runs: Path) -> int:
     from sparring.tools.compare import render
 
     render(put_together(runs), console)
+    return 0
+
+
+@app.command
+def score(
+    run: Path,
+    data: str,
+    *,
+    out: Path,
+    normal: str = "",
+    labels: str = "",
+    pictures: int = 16,
+    seed: int = 0,
+    family: str | None = None,
+    device: str = "auto",
+) -> int:
+    """Say how abnormal each picture or row is, by a run that was trained on normal ones alone.
+
+    Parameters
+    ----------
+    run
+        A run folder, of a family that scores, such as fanogan.
+    data
+        Pictures or a table, as for train.
+    out
+        The folder for scores.csv and for pictures of the most abnormal ones.
+    normal
+        The class that is normal, where data has classes; prints how well scores tell the others from it.
+    labels
+        The column of a table that says the class.
+    pictures
+        How many of the most abnormal pictures to draw, each beside what the run makes of it and where they differ.
+    seed
+        Of the intervals' random choices.
+    family
+        Needed only for code outside the registry: my.module:MyGAN.
+    device
+        auto, cpu, cuda, mps.
+    """
+    from sparring.tools.run import load
+    from sparring.tools.score import score as measure
+    from sparring.tools.score_files import draw_heat, render, write_scores
+
+    if pictures < 0:
+        raise SparringError(f"--pictures is 0 or more; got {pictures}")
+    trained = load(run, family, device)
+    with Bars() as progress:
+        found = measure(trained, data, normal, labels, seed, progress)
+    path = write_scores(found, out)
+    drawn = draw_heat(trained.game, found, out, pictures)
+    render(found, console)
+    console.print(f"\nScores    {escape(str(path))}", soft_wrap=True)
+    if drawn:
+        console.print(
+            f"Pictures  {len(drawn)} of the most abnormal, beside it: as it is, as made again, difference",
+            soft_wrap=True,
+        )
     return 0
 
 

@@ -72,11 +72,14 @@ class Data:
     workers: int = setting(2, "reading processes when streaming; 0 reads in the training process")
     max_bad: float = setting(0.01, "share of unreadable files above which training is refused")
     schema: str = setting("", "of a table: a file (TOML, JSON) that says what its columns are, where that is not seen")
+    window: int = setting(0, "steps of the windows that a table of series is cut into; 0: no series, or whole ones")
     held_out: float = setting(0.0, "share that training never sees, kept for evaluation; chosen by content")
 
     def __post_init__(self) -> None:
         if not 0 <= self.held_out < 1:
             raise ValueError(f"held_out is a share from 0 to below 1, got {self.held_out}")
+        if self.window and not 2 <= self.window <= 1 << 20:
+            raise ValueError(f"window is 2 steps to 2^20, or 0 for none; got {self.window}")
         if self.crop and not 8 <= self.crop <= 4096:
             raise ValueError(f"crop is a side of 8 to 4096 pixels, or 0 for none; got {self.crop}")
 
@@ -251,8 +254,11 @@ def plain(config: Any) -> Settings:
 
 def describe(cls: Any) -> list[tuple[str, str, str]]:
     """``(name, default, help)`` of each setting, for help pages and documentation."""
-    rows = []
+    rows: list[tuple[str, str, str]] = []
     for item in fields(cls):
+        if dataclasses.is_dataclass(item.default):
+            rows += [(f"{item.name}.{name}", value, said) for name, value, said in describe(type(item.default))]
+            continue
         default = "" if item.default is MISSING else item.default
         if isinstance(default, tuple):
             default = ",".join(map(str, default))

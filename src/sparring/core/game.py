@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sparring.core.batch import Batch, Outcome
 from sparring.core.config import Optim, Settings, Train
+from sparring.core.privacy import Private
 from sparring.core.rewritten import Rewritten
 from sparring.core.spec import DataSpec
 
@@ -149,6 +150,16 @@ class Game(Rewritten, nn.Module, ABC):
     def scaled(cls, spec: DataSpec, train: Train) -> Settings:
         """Settings in proportion to the batch, such as a penalty's strength; asked when ``train`` is settled."""
         return {}
+
+    @classmethod
+    def implied(cls, spec: DataSpec, config: Any, train: Train) -> list[tuple[Settings, str]]:
+        """Settings that follow from others, such as noise from a privacy budget, and why; a person's settings win."""
+        return []
+
+    @classmethod
+    def private(cls, config: Any) -> Private | None:
+        """By what it learns with differential privacy, if it does; then each batch is a subset drawn anew."""
+        return None
 
     @classmethod
     def conditional(cls, config: Any) -> bool:

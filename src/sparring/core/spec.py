@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sparring.core.columns import Column, Layout
+from sparring.core.series import Series
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class DataSpec:
         palette: of given label maps, the colour of each class as ``#rrggbb``, a channel each; else empty.
         columns: of a table, all that encodes and decodes its rows; empty elsewhere.
         paired: whether what is given belongs to one sample, as in pairs; else it comes from a set of its own.
+        series: of series, all that encodes and decodes them; None elsewhere.
     """
 
     modality: str
@@ -33,7 +35,10 @@ class DataSpec:
     columns: tuple[Column, ...] = ()
     palette: tuple[str, ...] = ()
     deep: bool = False
+    series: Series | None = None
 
     def __post_init__(self) -> None:
         if self.modality == "table" and self.shape != (Layout(self.columns).width,):
             raise ValueError(f"rows of these columns are not of shape {self.shape}")
+        if self.modality == "series" and (self.series is None or self.shape[:-1] != (self.series.rows,)):
+            raise ValueError(f"series of these channels and attributes are not of shape {self.shape}")

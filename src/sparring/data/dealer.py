@@ -23,6 +23,7 @@ from sparring.data.dataset import DataSet, Reader
 from sparring.data.moving import to_device
 from sparring.data.order import BalancedOrder, Order
 from sparring.data.parallel import cpus
+from sparring.data.subsets import Subsets
 from sparring.data.table.dealer import TableDealer
 from sparring.data.turning import FlippingDealer, RotatingDealer
 from sparring.modalities import modality
@@ -40,6 +41,7 @@ def make_dealer(
     rotate: bool = False,
     balance: bool = False,
     asks: bool = False,
+    private: bool = False,
 ) -> Dealer:
     """Deal ``data`` on ``device``.
 
@@ -52,12 +54,13 @@ def make_dealer(
         rotate: turn each picture by so many quarters in a fourth of its showings; they are squares.
         balance: show each class equally often.
         asks: deal rows of a table with a condition that they meet.
+        private: deal a subset drawn anew, uniformly, at every ``stride`` positions, and nothing by what is rare.
 
     The dealer of a streamed set has ``close()``, which ends its workers; so does the end of the process.
     """
-    if asks and data.spec.columns:
+    if asks and data.spec.columns and not private:
         return TableDealer(data, seed, device)
-    order = Order(len(data), seed)
+    order = Subsets(len(data), stride, seed) if private else Order(len(data), seed)
     if balance:
         if data.labels is None:
             raise ValueError("only a DataSet with labels can be balanced")

@@ -14,6 +14,7 @@ from sparring.data.opened import Opened, check, finish
 from sparring.data.opening import DEFAULT, read_through
 from sparring.data.parallel import Progress
 from sparring.data.pixels import describe
+from sparring.data.series import is_series, open_series
 from sparring.data.sources import locate
 from sparring.data.survey import Record
 from sparring.data.table import is_table, open_table
@@ -46,7 +47,7 @@ class Report:
         warnings: what a person should look at.
         refused: why training is refused; empty when it is not.
         would: what would be trained, filled in by the tool that knows families.
-        columns: of a table, the name of each and what it is.
+        columns: of a table or of series, the name of each column and what it is.
         data: the data set itself, where it can be trained on.
     """
 
@@ -82,6 +83,8 @@ def examine(source: str, settings: Data = DEFAULT, progress: Progress | None = N
     """
     if is_mixture(source):
         return _report_points(source, open_mixture(source, settings))
+    if is_series(source, settings):
+        return _report_series(source, open_series(source, settings))
     if is_table(source):
         return _report_table(source, open_table(source, settings, progress))
     found = locate(source, settings, progress)
@@ -123,6 +126,15 @@ def _report_sides(source: str, sides: Sides, settings: Data) -> Report:
 
 def _report_table(source: str, data: DataSet) -> Report:
     columns = tuple((column.name, column.label) for column in data.spec.columns)
+    count = len(data) + (len(data.held_out) if data.held_out else 0)
+    return replace(_report_points(source, data), count=count, usable=count, columns=columns)
+
+
+def _report_series(source: str, data: DataSet) -> Report:
+    series = data.spec.series
+    assert series is not None
+    columns = tuple((channel.name, channel.label) for channel in series.channels)
+    columns += tuple((column.name, column.label) for column in series.attributes)
     count = len(data) + (len(data.held_out) if data.held_out else 0)
     return replace(_report_points(source, data), count=count, usable=count, columns=columns)
 

@@ -15,6 +15,7 @@ from sparring.data.geometry import Geometry, choose, show
 from sparring.data.mixtures import is_mixture, open_mixture
 from sparring.data.opened import Opened, check, finish, keep_pixels
 from sparring.data.parallel import Progress
+from sparring.data.series import is_series, open_series
 from sparring.data.sources import Source, locate
 from sparring.data.survey import Record, decode_all, fit_all, look_at_all, sizes_of
 from sparring.data.table import is_table, open_table
@@ -36,6 +37,8 @@ def open_data(source: str, settings: Data = DEFAULT, progress: Progress | None =
     """
     if is_mixture(source):
         return open_mixture(source, settings)
+    if is_series(source, settings):
+        return open_series(source, settings)
     if is_table(source):
         return open_table(source, settings, progress)
     found = locate(source, settings, progress)

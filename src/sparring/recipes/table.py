@@ -8,8 +8,8 @@ def ctgan_adult_cpu() -> Recipe:
 
     Command: ``sparring train adult.csv --recipe ctgan_adult_cpu``. Hardware: a CPU. Time and numbers: not measured yet.
     """
-    train = {"kimg": 1500, "batch": 250, "ema_kimg": 10}
-    return Recipe("adult.csv", "ctgan", {"data": {"held_out": 0.1}, "train": train, "optim": {"lr": 5e-4}})
+    train = {"kimg": 2500, "batch": 250, "ema_kimg": 50}
+    return Recipe("adult.csv", "ctgan", {"data": {"held_out": 0.1}, "train": train})
 
 
 def tvae_adult_cpu() -> Recipe:

@@ -75,6 +75,8 @@ def choose_family(spec: DataSpec, machine: Machine, said: Settings) -> tuple[str
         return "cut", f"{spec.count:,} {shape_of(spec)} pictures and a set without pairs to make them from"
     if spec.modality == "table":
         return "ctgan", f"{spec.count:,} {shape_of(spec)}; conditions on any column"
+    if spec.modality == "series":
+        return "doppelganger", f"{spec.count:,} {shape_of(spec)}"
     if spec.modality != "image":
         return "r3gan", f"{spec.count:,} {shape_of(spec)}; its loss loses no part of the data"
     side, count = min(spec.shape[1:]), f"{spec.count:,} {shape_of(spec)} pictures"
@@ -114,6 +116,9 @@ def choose(family: str, cls: type[Game], spec: DataSpec, machine: Machine, said:
     if fitted:
         take(*average_for(train))
     take(cls.scaled(spec, train), f"what {family} takes for {shape_of(spec)} in batches of {train.batch}")
+    game: Any = build(cls.config_class, merge(settings_of(chosen.values()), said).get("game", {}), "game")
+    for settings, why in cls.implied(spec, game, train):
+        take(settings, why)
     return list(chosen.values())
 
 

@@ -23,7 +23,9 @@ from sparring.modalities.image import from_uint8
 from sparring.tools.examiner import Examiner, Progress
 from sparring.tools.reals import reals_of_run, two_sources
 from sparring.tools.run import Run
-from sparring.tools.table_examiner import TableExaminer
+from sparring.tools.series_examiner import SeriesExaminer
+from sparring.tools.table_charts import write_charts
+from sparring.tools.table_examiner import TableExaminer, protected
 from sparring.watch.records import Lines
 from sparring.watch.words import now, number
 
@@ -39,11 +41,13 @@ class Evaluation:
         scores: with their protocols.
         notes: what was decided, and what was left out and why.
         picture: the samples nearest to the training data beside it, where that is known.
+        charts: of a table, pictures of its columns and of pairs of them, real beside synthetic.
     """
 
     scores: tuple[Score, ...]
     notes: tuple[str, ...]
     picture: Path | None = None
+    charts: tuple[Path, ...] = ()
 
     def __getitem__(self, metric: str) -> Score:
         """The score of a metric by its short name: ``evaluation["FD"].value``."""
@@ -64,6 +68,7 @@ def evaluate(
     resize: str | None = None,
     samples: int = 10_000,
     metrics: Sequence[str] = (),
+    by: Sequence[str] = (),
     seed: int = 0,
     device: str = "auto",
     progress: Progress | None = None,
@@ -80,6 +85,8 @@ def evaluate(
         resize: how pictures are brought to Inception's size, such as ``clean-bicubic-299``.
         samples: of the run (seeds from 0 on), and pictures of each real set at most.
         metrics: keys such as ``fd``; none: all that can be measured.
+        by: columns of a table that say who people are, for fairness and attribute inference; none: those that its
+            schema calls protected.
         seed: of the metrics' own random choices.
         cluster: the processes that divide the work, each called alike; the leader measures and writes, the others come
             back with no score.
@@ -109,21 +116,27 @@ def evaluate(
         raise SparringError("give a run, or --real and --fake, not both")
     loaded = run if isinstance(run, Run) else Run(run, device=device)
     check_keys(metrics, loaded.game.spec.modality)
+    if by and not loaded.game.spec.columns:
+        raise SparringError("--by names columns of a table, and this run makes other things; leave it out")
     reals = reals_of_run(loaded.folder, loaded.game.spec, data, progress)
-    examiner: Examiner | TableExaminer
-    if loaded.game.spec.columns:
-        examiner = TableExaminer(reals, samples, seed, progress, cluster)
+    examiner: Examiner | TableExaminer | SeriesExaminer
+    if loaded.game.spec.series:
+        examiner = SeriesExaminer(reals, samples, seed, progress, cluster)
+    elif loaded.game.spec.columns:
+        examiner = TableExaminer(reals, samples, seed, progress, cluster, by or protected(loaded.folder, reals))
     else:
         examiner = Examiner(reals, extractor, path, resize, samples, seed, where, progress, cluster)
     fakes = examiner.draw(loaded.game, range(samples))
     if cluster and not cluster.leads:
         return Evaluation((), ())
     scores, left_out = examiner.examine(fakes, f"0-{samples - 1}", metrics)
-    picture = None
+    picture: Path | None = None
+    drawn: tuple[Path, ...] = ()
     if loaded.folder.exists:
         record(loaded.folder, loaded.card["nimg"], "evaluate", scores)
         picture = draw_nearest(examiner, fakes, loaded.folder) if isinstance(examiner, Examiner) else None
-    return Evaluation(tuple(scores), (*examiner.notes, *left_out), picture)
+        drawn = write_charts(*examiner.rows(fakes), loaded.folder) if isinstance(examiner, TableExaminer) else ()
+    return Evaluation(tuple(scores), (*examiner.notes, *left_out), picture, drawn)
 
 
 def check_keys(keys: Sequence[str], kind: str) -> None:

@@ -18,12 +18,14 @@ from sparring.tools.examiner import Examiner
 from sparring.tools.model import publish
 from sparring.tools.plan import Plan
 from sparring.tools.reals import reals_of_training
+from sparring.tools.series_examiner import SeriesExaminer
 from sparring.tools.table_examiner import TableExaminer
 from sparring.watch.records import Lines
 from sparring.watch.words import number
 
 SOURCE = "train"  # what a line of metrics.jsonl says of where it comes from
-BETTER = {"FD": "lower", "quality": "higher"}  # by what the best model is chosen, and which way is good
+# By what the best model is chosen, and which way is good.
+BETTER = {"FD": "lower", "quality": "higher", "series distance": "lower"}
 ADVISE_AFTER = 5  # evaluations without gain
 
 
@@ -45,8 +47,10 @@ class Evaluating(Probe):
         self.settings = settings
         with torch.random.fork_rng():
             reals = reals_of_training(plan.dataset, plan.source, plan.data)
-            self.examiner: Examiner | TableExaminer
-            if plan.dataset.spec.columns:
+            self.examiner: Examiner | TableExaminer | SeriesExaminer
+            if plan.dataset.spec.series:
+                self.examiner = SeriesExaminer(reals, settings.samples, plan.train.seed)
+            elif plan.dataset.spec.columns:
                 self.examiner = TableExaminer(reals, settings.samples, plan.train.seed)
             else:
                 self.examiner = Examiner(

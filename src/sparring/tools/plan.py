@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import torch
@@ -17,6 +17,8 @@ from sparring.core.recipe import GROUPS, Recipe
 from sparring.core.registry import load_family
 from sparring.core.spec import DataSpec
 from sparring.data import DataSet, hold_out, labels_warning, open_data
+from sparring.data.series import is_series, usual_window
+from sparring.data.table.noisy import with_noisy_counts
 from sparring.engine.augmentation import augment
 from sparring.engine.held import Held
 from sparring.engine.precision import choose_device
@@ -84,7 +86,7 @@ def make_plan(
 
     Raises `SparringError` for anything a person can mend.
     """
-    data = build(Data, recipe.part("data"), "data")
+    data = with_window(recipe, build(Data, recipe.part("data"), "data"))
     dataset = dataset or open_data(recipe.source, data, progress)
     if data.held_out and dataset.held_out is None:
         dataset = hold_out(dataset, data.held_out, progress)
@@ -94,6 +96,8 @@ def make_plan(
     if data.rotate and (spec.modality != "image" or spec.shape[1] != spec.shape[2]):
         raise SparringError(f"data.rotate turns squares, and the samples are {shape_of(spec)}; leave it out")
     reasons = list(dataset.notes)
+    if data.window and "window" not in recipe.part("data"):
+        reasons.append(f"data.window {data.window}: {recipe.family} is for series, which are cut into windows")
     family = recipe.family
     processes = cluster.size if cluster else 1
     machine = Machine.of(choose_device(str(recipe.part("train").get("device", "auto"))), processes)
@@ -105,6 +109,7 @@ def make_plan(
         made_for = " and ".join(cls.modalities)
         raise SparringError(f"family '{family}' is for {made_for} data; {recipe.source} is {spec.modality} data")
     refuse_what_does_not_fit(family, cls, spec, recipe.source)
+    refuse_privacy(family, cls, recipe.part("game"))
     settings = recipe.settings
     if automatic:
         choices = choose(family, cls, spec, machine, settings)
@@ -118,6 +123,9 @@ def make_plan(
     train = build(Train, train_settings, "train")
     evaluation = build(Eval, settings.get("eval", {}), "eval")
     cls.refuse(spec, game, train)
+    if private := cls.private(game):
+        dataset = with_noisy_counts(dataset, private.counts, train.seed)
+        spec = dataset.spec
     warning = labels_warning(spec) if cls.conditional(game) else None
     if warning:
         raise SparringError(f"game.conditional cannot be used here: {warning}")
@@ -126,6 +134,13 @@ def make_plan(
     augment(dry, train)
     optim = players_optim(dry.optimisers(), settings.get("optim", {}))
     return Plan(recipe.source, family, data, game, optim, train, evaluation, dataset, tuple(reasons))
+
+
+def with_window(recipe: Recipe, data: Data) -> Data:
+    """The settings with the window that makes a source series, where its family alone says that it is of series."""
+    if not recipe.family or load_family(recipe.family).modalities != ("series",) or is_series(recipe.source, data):
+        return data
+    return replace(data, window=usual_window(recipe.source))
 
 
 def refuse_what_does_not_fit(family: str, cls: type[Game], spec: DataSpec, source: str) -> None:
@@ -141,6 +156,15 @@ def refuse_what_does_not_fit(family: str, cls: type[Game], spec: DataSpec, sourc
         raise SparringError(
             f"family '{family}' makes pictures from pictures, and {source} is one set of pictures; give two folders "
             "such as trainA/ and trainB/, or pairs side by side with --data.pairs left-to-right"
+        )
+
+
+def refuse_privacy(family: str, cls: type[Game], said: Mapping[str, Any]) -> None:
+    """Raise `SparringError` where privacy is asked of a family that has no settings for it."""
+    if "dp" in said and "dp" not in {item.name for item in fields(cls.config_class)}:
+        raise SparringError(
+            f"family '{family}' does not learn with differential privacy (game.dp): every network that sees data would "
+            "have to be moved by clipped and noisy gradients, which ctgan's critic is, for tables"
         )
 
 

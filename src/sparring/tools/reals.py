@@ -1,7 +1,9 @@
 """Which real data a generator is compared with, and whether training saw it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from sparring.core.config import Data, build
 from sparring.core.errors import SparringError
@@ -9,6 +11,7 @@ from sparring.core.folder import RunFolder
 from sparring.core.spec import DataSpec
 from sparring.data import DataSet, hold_out, open_data, open_test, with_classes
 from sparring.data.parallel import Progress
+from sparring.data.series import open_series
 from sparring.data.table import open_table
 from sparring.data.tars import expand
 from sparring.data.two_sides import open_test_sides
@@ -62,14 +65,7 @@ def reals_of_run(
         check_record(saved, folder)
         source, settings = saved["source"], build(Data, saved["data"], "data")
         if other is None or Path(expand(source)[0]).exists():
-            train = open_data(source, settings, progress)
-            if settings.held_out and train.held_out is None:
-                train = hold_out(train, settings.held_out, progress)
-            if train.fingerprint != saved["fingerprint"]:
-                raise SparringError(
-                    f"the data in {source} has changed since {folder.root} was trained; give it back its files, or "
-                    "name real data with --data"
-                )
+            train = training_data(folder, saved, progress)
     elif other is None:
         raise SparringError(f"{folder.root} does not say what it was trained on; name real data with --data")
     if other is None:
@@ -77,7 +73,7 @@ def reals_of_run(
         return reals_of_training(train, source, settings, progress)
     reference = open_alike(str(other), spec, settings, progress)
     known = train is not None and train.fingerprint != reference.fingerprint
-    notes: tuple[str, ...] = reference.notes if spec.columns else ()
+    notes: tuple[str, ...] = reference.notes if spec.columns or spec.series else ()
     if set(reference.spec.classes) <= set(spec.classes):
         reference = with_classes(reference, spec)
     elif spec.classes:
@@ -86,11 +82,30 @@ def reals_of_run(
     return Reals(reference, "given with --data", train, known, notes)
 
 
+def training_data(folder: RunFolder, saved: Mapping[str, Any], progress: Progress | None = None) -> DataSet:
+    """What a run was trained on, as ``saved``, its recipe, says, with its held-out share apart.
+
+    Raises `SparringError` when the data cannot be read, or is not what it was.
+    """
+    source, settings = saved["source"], build(Data, saved["data"], "data")
+    train = open_data(source, settings, progress)
+    if settings.held_out and train.held_out is None:
+        train = hold_out(train, settings.held_out, progress)
+    if train.fingerprint != saved["fingerprint"]:
+        raise SparringError(
+            f"the data in {source} has changed since {folder.root} was trained; give it back its files, or "
+            "name real data with --data"
+        )
+    return train
+
+
 def open_alike(source: str, spec: DataSpec, settings: Data | None = None, progress: Progress | None = None) -> DataSet:
     """Real data brought to the shape of ``spec``, with what it is made from where ``spec`` has that."""
     base = settings or Data()
     if spec.columns:
         return open_table(source, replace(base, held_out=0.0), progress, spec.columns)
+    if spec.series:
+        return open_series(source, base, spec.series, spec.shape[1])
     if spec.given:
         found = open_test_sides(source, base, spec, progress, whole=True)
         assert found is not None

@@ -9,13 +9,16 @@ from torch import Tensor
 import sparring
 from sparring.core.cluster import Cluster
 from sparring.core.columns import Layout
-from sparring.core.errors import SparringError
+from sparring.core.errors import SparringError, did_you_mean
+from sparring.core.folder import RunFolder
 from sparring.core.game import Game
-from sparring.core.rows import compact
+from sparring.core.rows import Rows, compact
 from sparring.data import DataSet
 from sparring.data.parallel import Progress
+from sparring.data.table.schema import read_schema
 from sparring.metrics.protocol import Protocol, Score
-from sparring.metrics.suite import Sample, Sides, choose, halves, measure, metric_set
+from sparring.metrics.sets import table
+from sparring.metrics.suite import Sample, Sides, choose, halves, measure
 from sparring.tools.reals import Reals
 from sparring.tools.sample import CHUNK, draw
 
@@ -29,15 +32,26 @@ class TableExaminer:
         reals: what they are compared with.
         most: rows on each side, at most.
         seed: of the metrics' random choices.
+        by: columns that say who people are, of which fairness and attribute inference are measured.
         cluster: the processes that divide the drawing; each ends with all rows.
     """
 
     def __init__(
-        self, reals: Reals, most: int, seed: int, progress: Progress | None = None, cluster: Cluster | None = None
+        self,
+        reals: Reals,
+        most: int,
+        seed: int,
+        progress: Progress | None = None,
+        cluster: Cluster | None = None,
+        by: Sequence[str] = (),
     ):
-        self.reals, self.most, self.seed, self.progress = reals, most, seed, progress
+        self.reals, self.most, self.seed, self.progress, self.by = reals, most, seed, progress, tuple(by)
+        known = [column.name for column in reals.reference.spec.columns]
+        for name in self.by:
+            if name not in known:
+                raise SparringError(f"there is no column '{name}' to compare people by{did_you_mean(name, known)}")
         self.cluster = cluster or Cluster()
-        self.notes, self.set = tuple(reals.notes), metric_set("table")
+        self.notes, self.set = tuple(reals.notes), table
         reference = self.read(reals.reference, most)
         train = None
         if reals.train is not None:
@@ -69,9 +83,15 @@ class TableExaminer:
                 self.progress("draw rows", sum(map(len, parts)), len(share))
         return replace(Sample(self.cluster.join(torch.cat(parts), len(seeds), CHUNK)), game=game)
 
+    def rows(self, fakes: Sample) -> tuple[Rows, Rows]:
+        """The reference and samples, decoded."""
+        return table.rows_of(self.sides.reals, self.sides), table.rows_of(fakes, self.sides)
+
     def examine(self, fakes: Sample, seeds: str, keys: Sequence[str] = ()) -> tuple[list[Score], list[str]]:
         """Scores of samples, and what was left out, in words; see `Examiner.examine`."""
-        metrics, left_out = choose(self.set.METRICS, keys, self.sides.available(fakes))
+        available = self.sides.available(fakes)
+        metrics, left_out = choose(self.set.METRICS, keys, available)
+        named, without = choose([metric for name in self.by for metric in self.set.by_column(name)], (), available)
         protocol = Protocol(
             metric="",
             data=self.reals.reference.fingerprint,
@@ -82,5 +102,16 @@ class TableExaminer:
             seed=self.seed,
             code=sparring.__version__,
         )
-        scores, more = measure(metrics, fakes, self.sides, protocol, bool(keys), self.progress)
-        return scores, [*left_out, *more]
+        scores, more = measure([*metrics, *named], fakes, self.sides, protocol, bool(keys), self.progress)
+        return scores, [*left_out, *without, *more]
+
+
+def protected(folder: RunFolder, reals: Reals) -> tuple[str, ...]:
+    """The columns that a run's schema calls protected; none where its training data is not known.
+
+    Raises:
+        SparringError: for a schema that is gone or cannot be read.
+    """
+    if reals.train is None or not folder.exists:
+        return ()
+    return read_schema(folder.read_recipe()["data"]["schema"]).protected

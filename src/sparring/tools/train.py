@@ -149,6 +149,7 @@ class Session:
                 rotate=plan.data.rotate,
                 balance=plan.data.balance,
                 asks=plan.family_class.asks,
+                private=plan.family_class.private(plan.game) is not None,
             )
             try:
                 while (ending := self._play(dealer)) == "taken back":

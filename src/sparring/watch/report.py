@@ -28,6 +28,7 @@ TICK_SECONDS = 20.0
 LARGE, SMALL = 1024, 240  # longest side, in pixels, of the latest grid and of those in the strip
 STRIP = 9
 EVENTS_SHOWN = 60
+COLUMNS, PAIRS = "columns.png", "pairs.png"  # of a table, drawn when it is evaluated
 SEVERITIES = ("good", "warn", "critical")
 
 Record = Mapping[str, Any]
@@ -91,6 +92,7 @@ def write_report(folder: RunFolder, running: bool, title: str = "") -> Path:
             section(findings, records),
             _tiles(recipe, records, running),
             _pictures(folder),
+            _comparisons(folder),
             _curves(records),
             _events(events),
             _tables("Settings", _groups(recipe)),
@@ -224,6 +226,19 @@ def _pictures(folder: RunFolder) -> str:
     return f'<h2>Samples</h2><div class="{kind}">{cards}{beside}</div>' + (
         f'<div class="below">{strip}</div>' if strip else ""
     )
+
+
+def _comparisons(folder: RunFolder) -> str:
+    """Samples of a table beside its real rows, as the last evaluation drew them."""
+    drawn = [
+        f'<div class="card"><h3>{head}</h3>{_image(picture, 2 * LARGE, head)}</div>'
+        for name, head in (
+            (COLUMNS, "Columns, real beside samples"),
+            (PAIRS, "Pairs of columns: 100 is as in the data"),
+        )
+        if (picture := open_picture(folder.samples / name)) is not None
+    ]
+    return f'<h2>As evaluated</h2><div class="below">{"".join(drawn)}</div>' if drawn else ""
 
 
 def _image(image: Image.Image, side: int, said: str) -> str:

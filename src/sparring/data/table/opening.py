@@ -135,7 +135,7 @@ def _sides(piece: list[list[str]], share: float) -> NDArray[np.bool_]:
 
 
 def _profile(text: TextTable, schema: Schema, share: float, progress: Progress | None) -> tuple[list[Profile], int]:
-    for name in schema.columns:
+    for name in (*schema.columns, *schema.protected):
         if name not in text.names:
             raise SparringError(f"the schema names a column '{name}' that there is not{did_you_mean(name, text.names)}")
     profiles, count = [Profile(name) for name in text.names], 0

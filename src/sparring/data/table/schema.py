@@ -6,11 +6,29 @@ from pathlib import Path
 from typing import Any
 
 from sparring.core.columns import Column
+from sparring.core.config import build
 from sparring.core.errors import SparringError, did_you_mean
 from sparring.core.settings_file import read_file
 
 KINDS = ("continuous", "integer", "date", "categorical", "boolean", "identifier", "drop")
-KEYS = ("columns", "header", "missing", "rules", "target")
+KEYS = ("columns", "header", "missing", "protected", "rules", "series", "target")
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What columns of a long table of series are for; the others are channels.
+
+    Attributes:
+        id: tells series apart; "": the table is one series.
+        time: orders the rows of a series; "": seen from the columns, else the order of the file.
+        window: steps of the windows that series are cut into; 0: they stay whole, and their lengths may differ.
+        attributes: say something of a series as a whole, the same in all its rows.
+    """
+
+    id: str = ""
+    time: str = ""
+    window: int = 0
+    attributes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -23,6 +41,8 @@ class Schema:
         missing: more texts that mean "missing".
         rules: ``"start <= end"`` and ``"total = a + b"``, which samples keep exactly.
         target: the column that models are to predict; "": the last one, if it has few values.
+        protected: columns that say who people are, by which samples are audited for fairness.
+        series: of a table of series, what its columns are for.
     """
 
     columns: dict[str, str] = field(default_factory=dict)
@@ -30,6 +50,8 @@ class Schema:
     missing: frozenset[str] = frozenset()
     rules: tuple[str, ...] = ()
     target: str = ""
+    protected: tuple[str, ...] = ()
+    series: Roles | None = None
 
     def kind(self, name: str) -> str:
         """What is said of a column, without a format; "" where nothing is."""
@@ -58,8 +80,14 @@ def read_schema(path: str) -> Schema:
         raise SparringError(f"{path}: header is true or false; got {header!r}")
     if not isinstance(target, str):
         raise SparringError(f"{path}: target is the name of a column; got {target!r}")
-    missing, rules = (_texts(said.get(key, []), f"{path}: {key}") for key in ("missing", "rules"))
-    return Schema(dict(columns), header, frozenset(text.lower() for text in missing), rules, target)
+    missing, rules, protected = (
+        _texts(said.get(key, []), f"{path}: {key}") for key in ("missing", "rules", "protected")
+    )
+    roles = said.get("series")
+    if roles is not None and not isinstance(roles, dict):
+        raise SparringError(f"{path}: [series] holds lines of id, time, window and attributes")
+    series = None if roles is None else build(Roles, roles, f"{path}: series")
+    return Schema(dict(columns), header, frozenset(text.lower() for text in missing), rules, target, protected, series)
 
 
 def _texts(value: Any, where: str) -> tuple[str, ...]:

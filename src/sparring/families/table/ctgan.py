@@ -4,12 +4,13 @@ Paper: Modeling Tabular Data using Conditional GAN, arXiv 1907.00503.
 Command: ``sparring train people.csv --family ctgan``
 
 Rows are dealt with a condition, one state of one column, drawn so that rare values are seen almost as often as common
-ones; G is told the condition and pays a cross-entropy where its row does not meet it, D judges ten rows at once with
-their conditions (PacGAN). A sample without a condition gets one as often as the data has it.
+ones; G is told the condition and pays a cross-entropy where its row does not meet it, D judges rows with their
+conditions, ``pac`` of them at once (PacGAN). A sample without a condition gets one as often as the data has it.
 
-Departures, each a setting or said in docs/families/ctgan.md: conditions are states of any column, modes of numbers
-among them; a scalar counts as far as its state does; samples are drawn with averaged weights and in evaluation mode;
-conditions of samples follow the frequencies of the data, not their logarithms.
+Departures, each a setting or said in docs/families/ctgan.md: D judges single rows, without dropout, and both players
+move faster; conditions are states of any column, modes of numbers among them; a scalar counts as far as its state does;
+samples are drawn with averaged weights and in evaluation mode; conditions of samples follow the frequencies of the
+data, not their logarithms.
 """
 
 from dataclasses import dataclass
@@ -22,10 +23,13 @@ from sparring.core.columns import Column, Layout
 from sparring.core.config import Optim, Settings, Train, setting
 from sparring.core.errors import SparringError
 from sparring.core.game import Game, Turn
+from sparring.core.privacy import Private
 from sparring.core.spec import DataSpec
 from sparring.nn.table import Frequencies, States, TableGenerator, table_critic
-from sparring.objectives import penalties
+from sparring.objectives import accountant, penalties
+from sparring.objectives.accountant import Reading
 from sparring.objectives.adversarial import wasserstein
+from sparring.objectives.private import private_loss, wgan_gp
 
 
 @dataclass(frozen=True)
@@ -35,13 +39,14 @@ class Config:
     z_dim: int = setting(128, "size of the latent")
     width: int = setting(256, "units of each hidden layer")
     depth: int = setting(2, "hidden layers of G, and of D")
-    pac: int = setting(10, "rows that D judges together; the batch is a multiple of it")
+    pac: int = setting(1, "rows that D judges together (in the paper 10); the batch is a multiple of it")
     gp_weight: float = setting(
         10.0, "weight of the penalty (||grad D|| - 1)^2 over all values of the rows judged together"
     )
     temperature: float = setting(0.2, "of the Gumbel-softmax: the lower, the harder the choice between states")
-    dropout: float = setting(0.5, "share of D's units that are silent in each pass")
+    dropout: float = setting(0.0, "share of D's units that are silent in each pass (in the paper's code 0.5)")
     condition_weight: float = setting(1.0, "weight of the cross-entropy of the state that was asked for")
+    dp: Private = setting(Private(), "differential privacy of the rows")  # noqa: RUF009 (it is frozen)
 
     def __post_init__(self) -> None:
         for name in ("z_dim", "width", "depth", "pac"):
@@ -74,7 +79,7 @@ class CTGAN(Game):
         return {"G": self.G, "D": self.D}
 
     def turns(self, nimg: int) -> list[Turn]:
-        return [Turn("D", self.critic), Turn("G", self.generator)]
+        return [Turn("D", self.private_critic if self.config.dp.epsilon else self.critic), Turn("G", self.generator)]
 
     def asked(self, batch: Batch) -> Tensor:
         """The conditions that were dealt, or that a person gave; else as often as the data has them."""
@@ -103,6 +108,28 @@ class CTGAN(Game):
         penalty = penalties.wgan_gp(self.D, real, fake, mix, self.config.gp_weight)
         return Outcome(loss + penalty, {"penalty": penalty}, real_logits, fake_logits, rows)
 
+    def private_critic(self, batch: Batch) -> Outcome:
+        """As `critic`, with the gradient of each pack clipped and noise in their sum (docs: Privacy).
+
+        G is told conditions as often as the noisy counts say; a real row comes with a state that it is in itself.
+        """
+        dp = self.config.dp
+        _, rows, condition = self.parts(batch, batch.share("G", self.made))
+        real = self.packed(batch.real, self.own_condition(batch.real, batch.uniform(1)))
+        fake = self.packed(rows, condition)
+        mix = batch.uniform(1)[: len(real)]
+        count = sum(weight.numel() for weight in self.D.parameters() if weight.requires_grad)
+        noise = dp.noise * dp.clip * batch.noise(-(-count // batch.size)).flatten()[:count]
+        found = private_loss(self.D, wgan_gp(self.config.gp_weight), (real, fake, mix), dp.clip, noise)
+        terms = {"penalty": found.readings["penalty"].mean(), "clipped": (found.norms > dp.clip).float().mean()}
+        return Outcome(found.loss, terms, found.readings["real"][:, None], found.readings["fake"][:, None], rows)
+
+    def own_condition(self, rows: Tensor, uniform: Tensor) -> Tensor:
+        """Of each row the state that one of its columns is in, each column as likely by ``uniform`` ``(n, 1)``."""
+        column = (uniform * self.states.columns).long()
+        of_column = self.states.back.index_select(0, self.states.states) // max(self.states.most, 1)
+        return rows.index_select(1, self.states.states) * (of_column == column)
+
     def generator(self, batch: Batch) -> Outcome:
         raw, rows, condition = self.parts(batch, batch.share("G", self.made))
         fake_logits = self.D(self.packed(rows, condition))
@@ -114,7 +141,7 @@ class CTGAN(Game):
         return self.parts(batch, self.made(batch))[1]
 
     def optimisers(self) -> dict[str, Optim]:
-        return {name: Optim(lr=2e-4, betas=(0.5, 0.9), weight_decay=1e-6) for name in self.players()}
+        return {name: Optim(lr=1e-3, betas=(0.5, 0.9), weight_decay=1e-6, schedule="cosine") for name in self.players()}
 
     @classmethod
     def refuse(cls, spec: DataSpec, config: Config, train: Train) -> None:
@@ -123,6 +150,16 @@ class CTGAN(Game):
                 f"train.batch {train.batch} in {train.microbatches} microbatches leaves rows over: D judges "
                 f"{config.pac} at once (game.pac)"
             )
+        if config.dp.epsilon:
+            accountant.refuse(config.dp, Reading.of(spec, train), train.batch // config.pac, train)
+
+    @classmethod
+    def private(cls, config: Config) -> Private | None:
+        return config.dp if config.dp.epsilon else None
+
+    @classmethod
+    def implied(cls, spec: DataSpec, config: Config, train: Train) -> list[tuple[Settings, str]]:
+        return accountant.implied(config.dp, Reading.of(spec, train)) if config.dp.epsilon else []
 
     @classmethod
     def defaults(cls, spec: DataSpec) -> Settings:

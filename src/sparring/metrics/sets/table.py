@@ -1,11 +1,17 @@
-"""What is measured of tables: columns, pairs, what models learn from samples, and whether samples give rows away."""
+"""What is measured of tables: columns, pairs, what models learn from samples, and whether samples give rows away.
+
+`by_column` adds what is measured of one column that a person names, because it says who people are.
+"""
+
+from functools import partial
 
 import numpy as np
 
 from sparring.core.columns import Layout
 from sparring.core.rows import Rows, decode
-from sparring.metrics.suite import Measured, Metric, Sample, Sides
-from sparring.metrics.tables import efficacy, privacy
+from sparring.metrics.suite import Measured, Metric, Need, Sample, Sides
+from sparring.metrics.tables import efficacy, fairness, inference, privacy
+from sparring.metrics.tables.copies import find_copies
 from sparring.metrics.tables.marginals import column_shapes, independent, pair_trends, resampled
 
 MOST_PRIVATE = 3000  # rows on each side of what looks at all pairs
@@ -84,11 +90,13 @@ def copying(fakes: Sample, sides: Sides) -> dict[str, Measured]:
     """Beside each what held-out rows score: they coincide with rows that were learnt from, too."""
     assert sides.train is not None
     ours, train, held_out = (rows_of(side, sides) for side in (fakes, sides.train, sides.reals))
+    copies = find_copies(ours, train, held_out)
     found = privacy.distances(
         some(ours, MOST_PRIVATE, sides.seed), train, some(held_out, MOST_PRIVATE, sides.seed), sides.seed
     )
     return {
-        "exact copies": Measured(privacy.exact_copies(ours, train)),
+        "exact copies": Measured(copies.exact / len(ours), note=copies.sentence),
+        "near copies": Measured(copies.near / len(ours)),
         "nearer to training": Measured(found.closer, note="0.5 of samples that know no row"),
         "DCR 5%": Measured(found.record),
         "NNDR 5%": Measured(found.ratio),
@@ -113,6 +121,80 @@ def membership(fakes: Sample, sides: Sides) -> dict[str, Measured]:
     }
 
 
+def attributes(fakes: Sample, sides: Sides, name: str = "") -> dict[str, Measured]:
+    """How often attackers infer a column, the target if none is named, of rows that were learnt from."""
+    assert sides.train is not None
+    ours, train, held_out = (rows_of(side, sides) for side in (fakes, sides.train, sides.reals))
+    column = next((column for column in train.columns if (column.name == name if name else column.target)), None)
+    if column is None:
+        raise ValueError("no column is the target; name one in a schema (target = NAME)")
+    found = inference.infer(column, ours, train, held_out, sides.seed)
+    said = f"{column.name}: {100 * found.gain:+.1f}% ± {100 * found.error:.1f}% beyond what anybody could infer"
+    return {
+        f"attribute inference{f' of {name}' if name else ''}": Measured(
+            found.from_samples,
+            note=f"{said}: {'a leak' if found.leaks else 'no leak seen'}",
+            real_vs_real=found.from_reals,
+            null="attributes inferred from as many held-out rows",
+        )
+    }
+
+
+def fair(fakes: Sample, sides: Sides, name: str) -> dict[str, Measured]:
+    """Groups by a column, their outcomes, and what models do to them; beside each the same of real rows."""
+    assert sides.train is not None
+    ours, train, exam = (rows_of(side, sides) for side in (fakes, sides.train, sides.reals))
+    groups = fairness.groups_by(name, train)
+    mine, real = (fairness.audit(rows, groups, exam, sides.seed) for rows in (ours, train))
+    shares = 1 - float(np.abs(mine.shares - real.shares).sum()) / 2
+    found = {
+        f"groups by {name}": Measured(
+            shares, note=fairness.words(groups, mine.shares.tolist(), real.shares.tolist()), real_vs_real=1.0
+        )
+    }
+    pairs = (
+        {}
+        if mine.data is None or mine.taught is None or real.data is None or real.taught is None
+        else {
+            f"outcome gap by {name}": (mine.data.gap, real.data.gap),
+            f"parity gap by {name}": (mine.taught.gap, real.taught.gap),
+            f"odds gap by {name}": (mine.taught.odds, real.taught.odds),
+        }
+    )
+    for key, (value, beside) in pairs.items():
+        if np.isfinite(value) and np.isfinite(beside):
+            found[key] = Measured(
+                value, real_vs_real=beside, null="gaps of real rows learnt from, and of models of them"
+            )
+    return found
+
+
+def by_column(name: str) -> tuple[Metric, ...]:
+    """What is measured of a column that says who people are, or that they would not tell."""
+    needs: frozenset[Need] = frozenset({"train", "held-out"})
+    gaps = {f"{gap} by {name}": "nearer" for gap in ("outcome gap", "parity gap", "odds gap")}
+    return (
+        Metric(
+            "fairness",
+            {f"groups by {name}": "higher", **gaps},  # type: ignore[dict-item]
+            partial(fair, name=name),
+            needs,
+            looks="pixels",
+            parameters={"by": name, "least": fairness.LEAST},
+            null="own",
+        ),
+        Metric(
+            "attributes",
+            {f"attribute inference of {name}": "nearer"},
+            partial(attributes, name=name),
+            needs,
+            looks="pixels",
+            parameters={"by": name, "rows": inference.MOST},
+            null="own",
+        ),
+    )
+
+
 LIKENESS = {"column shapes": "higher", "pair trends": "higher", "quality": "higher"}
 METRICS: tuple[Metric, ...] = (
     Metric("quality", LIKENESS, likeness, looks="pixels", parameters={"bins": 10}),  # type: ignore[arg-type]
@@ -134,7 +216,13 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         "copies",
-        {"exact copies": "nearer", "nearer to training": "nearer", "DCR 5%": "nearer", "NNDR 5%": "nearer"},
+        {
+            "exact copies": "nearer",
+            "near copies": "nearer",
+            "nearer to training": "nearer",
+            "DCR 5%": "nearer",
+            "NNDR 5%": "nearer",
+        },
         copying,
         frozenset({"train", "held-out"}),
         looks="pixels",
@@ -148,6 +236,15 @@ METRICS: tuple[Metric, ...] = (
         frozenset({"train", "held-out"}),
         looks="pixels",
         parameters={"rows": MOST_PRIVATE},
+        null="own",
+    ),
+    Metric(
+        "attributes",
+        {"attribute inference": "nearer"},
+        attributes,
+        frozenset({"train", "held-out"}),
+        looks="pixels",
+        parameters={"rows": inference.MOST},
         null="own",
     ),
 )

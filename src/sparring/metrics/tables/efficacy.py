@@ -49,22 +49,15 @@ def teach(name: str, lesson: Rows, exam: Rows, seed: int) -> float:
 
     Everything that rows are scaled by comes from the lesson.
     """
-    from sklearn.exceptions import ConvergenceWarning
     from sklearn.metrics import roc_auc_score
 
-    column = target_of(lesson)
-    if column is None:
-        raise ValueError("no column is the target")
-    y, truth = (classes_of(column, side[column.name]) for side in (lesson, exam))
-    lesson, y = _some(lesson.take(y >= 0), y[y >= 0], seed)
+    column = _target(lesson)
+    truth = classes_of(column, exam[column.name])
     exam, truth = exam.take(truth >= 0), truth[truth >= 0]
-    if len(np.unique(y)) < 2:
+    model, reference = _taught(name, lesson, column, seed)
+    if model is None:
         return 0.5
-    model = learner(name, seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(design(lesson, lesson, (column.name,)), y)
-    scores = model.predict_proba(design(exam, lesson, (column.name,)))
+    scores = model.predict_proba(design(exam, reference, (column.name,)))
     known = {int(label): place for place, label in enumerate(model.classes_)}
     areas = []
     present = np.unique(truth)
@@ -75,6 +68,37 @@ def teach(name: str, lesson: Rows, exam: Rows, seed: int) -> float:
     if not areas:
         raise ValueError(f"the rows to test on have one value of '{column.name}' only")
     return float(np.mean(areas))
+
+
+def predict(name: str, lesson: Rows, exam: Rows, seed: int) -> NDArray[np.int64]:
+    """The class ``(n,)`` that a classifier taught by ``lesson`` finds likeliest for each row of ``exam``; the one that
+    there is where the lesson has one class only."""
+    column = _target(lesson)
+    model, reference = _taught(name, lesson, column, seed)
+    if model is None:
+        return np.full(len(exam), classes_of(column, reference[column.name]).max())
+    guesses: NDArray[np.int64] = model.predict(design(exam, reference, (column.name,)))
+    return guesses
+
+
+def _target(rows: Rows) -> Column:
+    column = target_of(rows)
+    if column is None:
+        raise ValueError("no column is the target")
+    return column
+
+
+def _taught(name: str, lesson: Rows, column: Column, seed: int) -> tuple[Any, Rows]:
+    """A fitted classifier, or None where there is one class only; and the rows that it learnt from."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    y = classes_of(column, lesson[column.name])
+    lesson, y = _some(lesson.take(y >= 0), y[y >= 0], seed)
+    if len(np.unique(y)) < 2:
+        return None, lesson
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return learner(name, seed).fit(design(lesson, lesson, (column.name,)), y), lesson
 
 
 def _some(rows: Rows, y: NDArray[np.int64], seed: int) -> tuple[Rows, NDArray[np.int64]]:

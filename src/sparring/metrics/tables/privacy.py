@@ -26,6 +26,15 @@ def nearest_two(queries: NDArray[np.float32], others: NDArray[np.float32]) -> tu
     return first, second
 
 
+def nearest_rows(queries: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The number of the nearest of ``others`` by L1 distance, int64 ``(n,)``; the first of several."""
+    kept = torch.from_numpy(others)
+    found: NDArray[np.int64] = torch.cat(
+        [torch.cdist(part, kept, p=1).argmin(1) for part in torch.from_numpy(queries).split(PIECE)]
+    ).numpy()
+    return found
+
+
 @dataclass(frozen=True)
 class Distances:
     """What distances to the nearest row say.
@@ -55,18 +64,6 @@ def distances(fake: Rows, train: Rows, held_out: Rows, seed: int = 0) -> Distanc
     closer = (first < other).mean() + (first == other).mean() / 2
     ratio = np.where(second > 0, first / np.where(second > 0, second, 1), 1.0)
     return Distances(float(closer), float(np.quantile(first / columns, 0.05)), float(np.quantile(ratio, 0.05)))
-
-
-def exact_copies(fake: Rows, train: Rows) -> float:
-    """Share of samples that equal a row of ``train`` in every column that is learnt."""
-    known = set(map(bytes, _bytes(train)))
-    return float(np.mean([bytes(row) in known for row in _bytes(fake)]))
-
-
-def _bytes(rows: Rows) -> NDArray[np.uint8]:
-    parts = [np.nan_to_num(values.astype(np.float64), nan=np.inf) for _, values in learnt(rows)]
-    packed = np.ascontiguousarray(np.stack(parts, axis=1))
-    return packed.view(np.uint8).reshape(len(packed), -1)
 
 
 @dataclass(frozen=True)
