@@ -21,6 +21,7 @@ from sparring.metrics.suite import Sample, metric_set
 from sparring.modalities import modality
 from sparring.modalities.image import from_uint8
 from sparring.tools.examiner import Examiner, Progress
+from sparring.tools.plain_examiner import PlainExaminer
 from sparring.tools.reals import reals_of_run, two_sources
 from sparring.tools.run import Run
 from sparring.tools.series_examiner import SeriesExaminer
@@ -119,7 +120,7 @@ def evaluate(
     if by and not loaded.game.spec.columns:
         raise SparringError("--by names columns of a table, and this run makes other things; leave it out")
     reals = reals_of_run(loaded.folder, loaded.game.spec, data, progress)
-    examiner: Examiner | TableExaminer | SeriesExaminer
+    examiner: Examiner | PlainExaminer
     if loaded.game.spec.series:
         examiner = SeriesExaminer(reals, samples, seed, progress, cluster)
     elif loaded.game.spec.columns:

@@ -16,6 +16,7 @@ from sparring.metrics.protocol import Score
 from sparring.tools.evaluate import record, title
 from sparring.tools.examiner import Examiner
 from sparring.tools.model import publish
+from sparring.tools.plain_examiner import PlainExaminer
 from sparring.tools.plan import Plan
 from sparring.tools.reals import reals_of_training
 from sparring.tools.series_examiner import SeriesExaminer
@@ -47,7 +48,7 @@ class Evaluating(Probe):
         self.settings = settings
         with torch.random.fork_rng():
             reals = reals_of_training(plan.dataset, plan.source, plan.data)
-            self.examiner: Examiner | TableExaminer | SeriesExaminer
+            self.examiner: Examiner | PlainExaminer
             if plan.dataset.spec.series:
                 self.examiner = SeriesExaminer(reals, settings.samples, plan.train.seed)
             elif plan.dataset.spec.columns:
