@@ -21,8 +21,9 @@ from datetime import date
 from pathlib import Path
 
 import torch
+from images import timed
 from PIL import Image, ImageDraw, ImageFont
-from tables import SAMPLES, TABLES, examiner_of, scores, timed
+from tables import SAMPLES, TABLES, examiner_of, scores
 
 from sparring.tools.run import load
 

@@ -14,7 +14,6 @@ import os
 import platform
 import shutil
 import statistics
-import subprocess
 import sys
 from dataclasses import dataclass
 from datetime import date
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from images import timed
 
 from sparring.core.batch import Batch
 from sparring.core.columns import Layout
@@ -97,17 +97,6 @@ def command(family: str, table: Table, data: Path, run: Path, seed: int, kimg: f
     quiet = ["--train.save_kimg", f"{kimg:g}", "--train.picture_kimg", f"{kimg:g}"]
     where = ["train", str(data / table.file), "--run", str(run)]
     return [sys.executable, "-m", "sparring", *where, *SETTINGS[family].split(), *apart, *length, *quiet]
-
-
-def timed(arguments: list[str], log: Path) -> float:
-    """Run with one thread; the CPU seconds it took."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a") as file:
-        child = subprocess.Popen(arguments, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=file, stderr=file)
-        _, status, usage = os.wait4(child.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(arguments)} failed; see {log}")
-    return usage.ru_utime + usage.ru_stime
 
 
 def length(family: str, table: Table, data: Path, folder: Path, minutes: float, rows: int) -> float:
