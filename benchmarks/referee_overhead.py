@@ -107,7 +107,7 @@ def main():
         f"* Together: {total:.2%}. Bar: 2 %.",
         "",
         f"{date.today()}, torch {torch.__version__}, {platform.machine()}, one thread, CPU time of the process.",
-        "Command: `python benchmarks/referee_overhead.py --report`",
+        f"Command: `python benchmarks/referee_overhead.py --pairs {asked.pairs} --report`",
     ]
     print("\n".join(lines))
     if asked.report:
