@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import elu, interpolate, leaky_relu
 
+from sparring.nn.convolution import Conv2d
 from sparring.nn.padding import whole_multiple
 from sparring.nn.spectral import spectral
 
@@ -60,7 +61,7 @@ class GatedEncoderDecoder(nn.Module):
             GatedConv(half, half),
             GatedConv(half, width, resize="up"),
             GatedConv(width, max(1, width // 2)),
-            nn.Conv2d(max(1, width // 2), outputs, 3, padding=1),
+            Conv2d(max(1, width // 2), outputs, 3, padding=1),
             nn.Tanh(),
         )
 
