@@ -74,7 +74,15 @@ def test_live(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal, file = live()
     play(terminal)
     text = file.getvalue()
-    for said in ("dcgan on digits", "100%", "60 / 60 kimg", "1,234 samples/s", "2.0 GB", "D on reals", "D.discriminator"):
+    for said in (
+        "dcgan on digits",
+        "100%",
+        "60 / 60 kimg",
+        "1,234 samples/s",
+        "2.0 GB",
+        "D on reals",
+        "D.discriminator",
+    ):
         assert said in text
     for said in (
         "0.6931",
