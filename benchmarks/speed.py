@@ -189,7 +189,7 @@ def conditions(options):
     """What all figures of a table have to have in common."""
     import torch
 
-    sources = sorted((HERE.parent / "src").rglob("*.py")) + [HERE / "speed.py", HERE / "tutorial_loop.py"]
+    sources = [*sorted((HERE.parent / "src").rglob("*.py")), HERE / "speed.py", HERE / "tutorial_loop.py"]
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
     return {"code": digest, "steps": options.steps, "torch": torch.__version__}
 

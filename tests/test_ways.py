@@ -143,7 +143,7 @@ def test_a_network_that_fades_is_compiled_at_each_size_and_not_at_each_step():
     for _ in range(8):
         engine.step()
         graphs.append(backend.graphs)
-    fading = [0 < usual.game.grown(8 * step) % 1 for step in range(8)]
+    fading = [usual.game.grown(8 * step) % 1 > 0 for step in range(8)]
     assert fading.count(True) > 1
     assert all(graphs[step] == graphs[step - 1] for step in range(1, 8) if fading[step])
     assert graphs[-1] > graphs[0]  # the larger size

@@ -88,8 +88,8 @@ class Deferred:
     def __init__(self, train: Train, device: torch.device):
         self.limit, self.device = patience(train), device
         self.stumbles: list[NonFinite] = []
-        # A turn's name and those of the parameters that move in it (a network that grows gets more of them), to the norm
-        # of each one's gradient where it stumbled last.
+        # A turn's name and those of the parameters that move in it, more and more where a network grows, to the norm of
+        # each one's gradient where it stumbled last.
         self.norms: dict[tuple[str, tuple[str, ...]], Tensor] = {}
         self._forget(0)
 

@@ -165,7 +165,7 @@ def side_by_side(first: Engine, second: Engine) -> tuple[float, float]:
         engine.step()
     seconds = max(seconds_of(first, 1), 1e-6)
     seconds_of(second, 1)
-    # Of whole cycles, where they are not too long: else a lazy turn falls into some pieces, and the median leaves it out.
+    # Of whole cycles, unless they are long: else a lazy turn falls into some pieces, and the median leaves it out.
     cycle = math.lcm(*(turn.every for turn in first.game.turns(first.nimg)))
     cycle = cycle if cycle * seconds < SECONDS else 1
     steps = cycle * max(1, round(PIECE / (cycle * seconds)))
