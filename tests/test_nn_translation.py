@@ -3,9 +3,11 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import cosine_similarity
 
 from sparring.nn.panels import in_channels, panels
 from sparring.nn.patch_discriminator import MultiScaleDiscriminator, PatchDiscriminator, layers_for
+from sparring.nn.patch_features import PatchSampler
 from sparring.nn.pool import ImagePool
 from sparring.nn.translator import Blur, Translator
 from sparring.nn.unet import UNet, levels_for
@@ -102,8 +104,17 @@ def test_critics_at_two_scales_give_both_their_logits():
     image, other = torch.rand(2, 3, 16, 16), torch.rand(2, 1, 16, 16)
     features = critic.features(image, other)
     assert [each[-1].shape for each in features] == [(2, 1, 6, 6), (2, 1, 2, 2)]
-    assert torch.equal(critic(image, other), critic.logits(features))
-    assert critic(image, other).shape == (2, 40)
+    assert all(torch.equal(a, b) for a, b in zip(critic(image, other), critic.logits(features), strict=True))
+
+
+def test_what_patches_are_made_of_tells_them_apart_from_the_start():
+    torch.manual_seed(0)
+    sampler, image = PatchSampler([3], 16), torch.rand(1, 3, 8, 8)
+    (features,) = sampler([image], [torch.arange(64)[None]])
+    alike = cosine_similarity(features[0, :32], features[0, 32:])
+    assert alike.mean() < 0.99
+    (doubled,) = sampler([2 * image], [torch.arange(64)[None]])
+    torch.testing.assert_close(doubled, 2 * features)  # nothing is added to what a patch says
 
 
 # ---------------------------------------------------------------------- the pool

@@ -9,6 +9,7 @@ from torch import nn
 from sparring.core.errors import SparringError
 from sparring.objectives import adversarial, penalties
 from sparring.objectives.adversarial import LOSSES, logistic_discriminator, minimax, non_saturating
+from sparring.objectives.critics import by_critic, over_critics
 from sparring.objectives.penalties import r1, squared_gradient_norm
 
 LN2 = math.log(2)
@@ -19,6 +20,19 @@ def test_when_d_cannot_tell_its_loss_is_two_ln_2_and_gs_is_ln_2():
     assert non_saturating.discriminator(zeros, zeros).item() == pytest.approx(2 * LN2)
     assert non_saturating.generator(zeros).item() == pytest.approx(LN2)
     assert minimax.generator(zeros).item() == pytest.approx(-LN2)
+
+
+def test_critics_count_alike_however_many_logits_they_give():
+    real = [torch.zeros(2, 1, 8, 8), torch.full((2, 1), 3.0)]
+    fake = [torch.zeros(2, 1, 8, 8), torch.full((2, 1), -1.0)]
+    hinge, pairing = LOSSES["hinge"], LOSSES["relativistic_pairing"]
+    assert over_critics(hinge.discriminator, real, fake).item() == ((1 + 1) + (0 + 0)) / 2
+    assert over_critics(hinge.generator, fake, None).item() == (0 + 1) / 2
+    expected = (LN2 + math.log1p(math.exp(4))) / 2
+    assert over_critics(pairing.generator, fake, real).item() == pytest.approx(expected)
+    assert by_critic(real).tolist() == [[0.0, 3.0]] * 2
+    with pytest.raises(ValueError, match="shorter"):
+        over_critics(hinge.discriminator, real, fake[:1])
 
 
 def test_logistic_discriminator_by_hand():
