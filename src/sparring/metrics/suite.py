@@ -99,6 +99,7 @@ class Sides:
         seed: of the metrics' own random choices.
         spec: of all of them, where a metric cannot read samples without it, as those of tables cannot.
         palette: of the label maps that pictures are made from, the colour of each class.
+        overlap: how many of ``reals`` that follow one share steps of time with it, where these are windows of series.
     """
 
     reals: Sample
@@ -110,6 +111,7 @@ class Sides:
     seed: int = 0
     spec: DataSpec | None = None
     palette: tuple[str, ...] = ()
+    overlap: int = 0
 
     @property
     def least(self) -> int:
