@@ -189,6 +189,13 @@ def test_gradient_penalties_of_a_linear_critic_are_its_norm_minus_one_squared():
     assert penalties.dragan(critic, real, torch.rand_like(real), mix).item() == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize(("slope", "two", "one"), [(0.5, 2.5, 0.0), (-0.5, 2.5, 0.0), (3.0, 40.0, 40.0)])
+def test_a_one_sided_penalty_lets_slopes_below_one_be(slope, two, one):
+    real, fake, mix = torch.randn(4, 1), torch.randn(4, 1), torch.rand(4, 1)
+    found = [penalties.wgan_gp(lambda x: slope * x.sum(1), real, fake, mix, one_sided=side) for side in (False, True)]
+    assert [value.item() for value in found] == pytest.approx([two, one], rel=1e-5, abs=1e-9)  # 10 (|slope| - 1)^2
+
+
 def test_gradient_penalty_of_a_constant_critic_is_its_weight_and_its_slope_finite():
     scale = torch.zeros((), requires_grad=True)
     real = torch.randn(4, 3)
@@ -230,6 +237,7 @@ def test_second_derivatives_of_the_penalties_are_right():
     mix = torch.rand(2, 1, dtype=torch.float64)
     for penalty in (
         lambda critic: penalties.wgan_gp(critic, real, fake, mix),
+        lambda critic: penalties.wgan_gp(critic, real, fake, mix, one_sided=True),
         lambda critic: penalties.r1(critic, real, 1.0),
     ):
         assert torch.autograd.gradcheck(lambda w, p=penalty: p(lambda x: (x @ w).tanh().sum(1)), (w,))

@@ -100,6 +100,7 @@ class Sides:
         spec: of all of them, where a metric cannot read samples without it, as those of tables cannot.
         palette: of the label maps that pictures are made from, the colour of each class.
         learnt: all that the generator learnt from, where that is in memory.
+        overlap: how many of ``reals`` that follow one share steps of time with it, where these are windows of series.
     """
 
     reals: Sample
@@ -112,6 +113,7 @@ class Sides:
     spec: DataSpec | None = None
     palette: tuple[str, ...] = ()
     learnt: Sample | None = None
+    overlap: int = 0
 
     @property
     def least(self) -> int:

@@ -283,3 +283,12 @@ def _encoded_as(text: TextTable, columns: tuple[Column, ...], schema: Schema, pa
         [f"{unknown:,} rows of {path} are left out: they hold values that the training data has not"] if unknown else []
     )
     return _data_set(short_name(path), kept, Layout(columns), notes)
+
+
+def rows_of(
+    text: TextTable, columns: Sequence[Column], schema: Schema, held_out: float = 0.0
+) -> Iterator[tuple[Rows, list[list[str]]]]:
+    """Values piece by piece, and the text that they were read off: those that a share holds out, or all with none."""
+    for rows, piece in _rows(text, columns, schema):
+        kept = np.flatnonzero(_sides(piece, text, schema, held_out) if held_out else np.ones(len(rows), bool))
+        yield rows.take(kept), [[cells[row] for row in kept] for cells in piece]
