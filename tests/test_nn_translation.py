@@ -84,13 +84,22 @@ def test_the_padding_is_cut_off_where_it_was_put():
     assert torch.equal(doubled, image.repeat_interleave(2, 2).repeat_interleave(2, 3))
 
 
+def test_a_translator_that_changes_begins_as_nearly_the_picture_itself():
+    network, image = Translator(3, 3, 4, 2, change=True), torch.rand(1, 3, 9, 14) * 2 - 1
+    bias = network.finish[-1].bias.detach()[:, None, None]
+    assert bias.abs().max() < 0.1
+    torch.testing.assert_close(network(image), torch.tanh(torch.atanh(0.97 * image) + bias))
+    with pytest.raises(ValueError, match="3 channels cannot be changed into 1"):
+        Translator(3, 1, 4, 2, change=True)
+
+
 def test_features_are_those_of_the_way_through():
     torch.manual_seed(0)
     network, image = Translator(3, 3, 4, 2).eval(), torch.rand(1, 3, 16, 16)
     found = network.features(image, (0, 1, 2, 4))
     assert torch.equal(found[0], image)
     assert [f.shape[1] for f in found] == [network.channels[tap] for tap in (0, 1, 2, 4)]
-    assert torch.equal(network.finish(found[-1]), network(image))
+    assert torch.equal(network.finish(found[-1]).tanh(), network(image))
 
 
 def test_blur_keeps_what_is_flat_and_half_of_the_pixels():
