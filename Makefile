@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN    := .venv/bin
 PIP    := PIP_CONSTRAINT=$(CURDIR)/constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install --quiet
 
-.PHONY: help demo test lint docs bench bench-images bench-stacked bench-points bench-translation bench-elastic bench-metrics bench-quality bench-samples bench-scaling bench-speed zoo coach gpu-check clean
+.PHONY: help demo test lint docs bench bench-images bench-stacked bench-points bench-translation bench-large bench-tables bench-private-tables bench-series bench-anomaly bench-augmentation bench-elastic bench-metrics bench-quality bench-samples bench-scaling bench-speed zoo coach gpu-check clean
 
 help:            ## What there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,28 @@ bench-points: .venv/dev ## Modes of the ring and the grid of Gaussians, three fa
 # DATA: a folder with facades/, horse2zebra/, super_resolution/, cats64/ and weights/.
 bench-translation: .venv/dev ## Pictures from pictures, each beside what it has to beat: make bench-translation DATA=folder
 	$(BIN)/python benchmarks/translation.py $(DATA)
+
+bench-large: .venv/dev ## A picture of 3000x2000 at 16 bits, four times larger in bounded memory: tiles beside the whole
+	$(BIN)/python benchmarks/apply_large.py --report
+
+# DATA: a folder with the tables that benchmarks/tables.py names.
+bench-tables: .venv/dev ## Synthetic tables beside real ones, tvae and independent columns: make bench-tables DATA=folder
+	$(BIN)/python benchmarks/tables.py $(DATA)
+
+bench-private-tables: .venv/dev ## Utility against privacy on Adult, epsilon 1, 3, 10 and none: make bench-private-tables DATA=folder
+	$(BIN)/python benchmarks/private_tables.py $(DATA)
+
+# DATA: a folder with google_stock.csv.gz and monthly-sunspots.csv.gz.
+bench-series: .venv/dev ## Stock prices and sunspots in windows, beside baselines: make bench-series DATA=folder
+	$(BIN)/python benchmarks/series.py $(DATA)
+
+# DATA: a folder with mnist/, magnetic_tile/ and anomaly_tabular/.
+bench-anomaly: .venv/dev ## fanogan beside PCA and k-NN: make bench-anomaly DATA=folder
+	$(BIN)/python benchmarks/anomaly.py $(DATA)
+
+# DATA: a folder with the four original files of MNIST; PNEUMONIA: pneumoniamnist.npz.
+bench-augmentation: .venv/dev ## Whether samples help a classifier: make bench-augmentation DATA=folder PNEUMONIA=file
+	$(BIN)/python benchmarks/augmentation.py $(DATA) $(PNEUMONIA)
 
 bench-elastic: .venv/dev ## Workers killed under torchrun, twenty times; each run ends where one in peace ends
 	$(BIN)/python benchmarks/elastic.py --runs 20 --report

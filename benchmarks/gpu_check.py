@@ -73,7 +73,8 @@ def speed(family, size, options, ways):
             engine.step()
         shown, steps = engine.nimg, 1
         if not options.tiny:
-            steps = max(4, min(200, round(2 / max(seconds_of(engine, 2), 1e-4))))
+            # Whole cycles of lazy turns (16 steps at most): else a slow way would be timed without any.
+            steps = 16 * max(1, min(12, round(2 / 16 / max(seconds_of(engine, 2), 1e-4))))
             shown = engine.nimg
         seconds = seconds_of(engine, steps)
         return (engine.nimg - shown) / (seconds * steps)

@@ -9,6 +9,7 @@ what is there.
 """
 
 import argparse
+import hashlib
 import importlib.util
 import json
 import os
@@ -26,11 +27,21 @@ WARM = 3
 
 # Name: (what is measured, the other way, the faster way, the bar for the ratio); arguments of `play`.
 PAIRS = {
-    "tutorial": ("tutorial networks, fp32", ("literal",), ("engine", "keep"), 3.0),
-    "tutorial-default": ("the same, default allocator", ("literal",), ("engine",), 0.0),
-    "tutorial-bf16": ("tutorial networks, bf16", ("literal",), ("engine", "keep", "bf16"), 3.8),
-    "hand": ("a loop by hand, fp32", ("by_hand", "keep"), ("engine", "keep"), 0.97),
-    "peer": ("torchgan's trainer, tutorial networks, fp32", ("torchgan",), ("engine", "keep"), 0.0),
+    "tutorial": ("tutorial networks, fp32, `--train.allocator keep`", ("literal",), ("engine", "keep"), 3.0),
+    "tutorial-default": ("the same, the usual allocator", ("literal",), ("engine",), 0.0),
+    "tutorial-bf16": (
+        "tutorial networks, bf16, `--train.allocator keep`",
+        ("literal",),
+        ("engine", "keep", "bf16"),
+        3.8,
+    ),
+    "hand": ("a loop by hand, fp32, both with memory kept", ("by_hand", "keep"), ("engine", "keep"), 0.97),
+    "peer": (
+        "torchgan's trainer, tutorial networks, fp32, `--train.allocator keep`",
+        ("torchgan",),
+        ("engine", "keep"),
+        0.0,
+    ),
     "phases-r3gan-D": ("R3GAN, D's turn with R1 and R2", ("phase", "r3gan", "0", "ref"), ("phase", "r3gan", "0"), 1.25),
     "phases-r3gan-G": ("R3GAN, G's turn", ("phase", "r3gan", "1", "ref"), ("phase", "r3gan", "1"), 1.25),
     "phases-sg2-D": ("StyleGAN2, D's turn", ("phase", "stylegan2", "0", "ref"), ("phase", "stylegan2", "0"), 1.25),
@@ -174,9 +185,20 @@ def tell(way, steps):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def conditions(options):
+    """What all figures of a table have to have in common."""
+    import torch
+
+    sources = [*sorted((HERE.parent / "src").rglob("*.py")), HERE / "speed.py", HERE / "tutorial_loop.py"]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
+    return {"code": digest, "steps": options.steps, "torch": torch.__version__}
+
+
 def measure(options):
     """Everything that is not in the results yet, a round of all pairs at a time."""
-    results = json.loads(options.results.read_text()) if options.results.exists() else {}
+    results = json.loads(options.results.read_text()) if options.results.exists() else {"of": conditions(options)}
+    if results["of"] != conditions(options):
+        raise SystemExit(f"{options.results} was measured otherwise ({results['of']}); move it away, or say --results")
     wanted = [name for name in PAIRS if not options.only or name.split("-")[0] in options.only]
     if "peer" in wanted and importlib.util.find_spec("torchgan") is None:
         print("torchgan is not installed, and left out: pip install --no-deps torchgan", flush=True)

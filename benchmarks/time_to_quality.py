@@ -73,16 +73,21 @@ def yardstick(data: str, folder: Path, seed: int, kimg: float) -> None:
 
 def recipe(data: str, folder: Path, seed: int) -> None:
     """The recipe, up to the last mark: each stretch is as long as the pace so far allows, and a twentieth less."""
-    run = folder / f"dcgan-{seed}"
+    run, begun = folder / f"dcgan-{seed}", folder / f"dcgan-{seed}.begun"
+    if begun.is_file():  # a stretch that was cut: nobody knows what it took, so this seed begins anew
+        for path in folder.glob(f"dcgan-{seed}*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
     spent, kimg = 0.0, FIRST_KIMG
     for mark in (0.0, *MARKS):
         note = folder / f"dcgan-{seed}-{mark:g}.json"
         if not note.is_file():
             if not mark:
                 shutil.rmtree(run, ignore_errors=True)
+            begun.touch()
             seconds = train(run, ["--recipe", "dcgan_fashion_cpu"], kimg, data, seed)
             shutil.copytree(run / "model", folder / f"dcgan-{seed}-{mark:g}", dirs_exist_ok=True)
             note.write_text(json.dumps({"kimg": kimg, "cpu_seconds": spent + seconds}))
+            begun.unlink()
         record = json.loads(note.read_text())
         spent, index = record["cpu_seconds"], MARKS.index(mark) + 1 if mark else 0
         if index < len(MARKS):

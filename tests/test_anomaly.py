@@ -1,6 +1,8 @@
 """Anomaly detection: areas and baselines by hand, the score of f-AnoGAN, and ``sparring score`` from data to files."""
 
 import csv
+import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +14,18 @@ from torch import nn
 from sparring.core.anomaly import Scores
 from sparring.core.batch import Batch
 from sparring.core.columns import Column, Layout
-from sparring.core.config import Train
+from sparring.core.config import Data, Train
 from sparring.core.errors import SparringError
 from sparring.core.registry import load_family
-from sparring.core.rows import Rows
+from sparring.core.rows import Rows, expand
 from sparring.core.seeds import SeedNoise
 from sparring.core.spec import DataSpec
-from sparring.data.table.strange import FURTHEST, strangeness
+from sparring.data import open_data
+from sparring.data.table.strange import FURTHEST, Strangers, read_strangers, strangeness
 from sparring.metrics.anomaly import NeighbourDistance, PCAError, auprc, auroc, separation
 from sparring.testing import conformance
-from sparring.tools.scoring import by_column, spaced
+from sparring.tools.score_inputs import open_samples
+from sparring.tools.scoring import by_column, percentiles_of, score_all, spaced
 
 FAnoGAN = load_family("fanogan")
 COLUMNS = (
@@ -206,6 +210,50 @@ def test_what_a_table_never_held():
     assert not beyond[:, 1:].any()
 
 
+def test_a_number_beside_the_few_that_a_column_has():
+    """Networks are told the nearest of the few; that it is another must be said apart."""
+    few = Column("few", "integer", points=(1.0, 2.0, 4.0), minimum=1, maximum=4)
+    tenths = Column("tenths", "continuous", points=(0.1, 0.3), minimum=0.1, maximum=0.3, decimals=1)
+    exact = Column("exact", "continuous", points=(1 / 3, 2 / 3), minimum=1 / 3, maximum=2 / 3, decimals=-1)
+    values = np.array([1.0, 3.0, 4.0]), np.array([0.1, 0.2, 0.1 + 0.2]), np.array([1 / 3, 0.5, 2 / 3])
+    unknown, beyond = strangeness(Rows((few, tenths, exact), values), (few, tenths, exact))
+    assert unknown.tolist() == [[False] * 3, [True] * 3, [False] * 3]
+    assert beyond.max() < 1e-12
+
+
+def strangers(ages: list[float]) -> Strangers:
+    """Rows that differ from normal ones in their age alone."""
+    rows = Rows(COLUMNS, (np.array(ages), *(np.zeros(len(ages), int) for _ in range(2)), np.ones(len(ages))))
+    encoded = torch.zeros(len(ages), LAYOUT.width)
+    return Strangers(rows, encoded, *strangeness(rows, COLUMNS), None, ())
+
+
+def test_percentiles_compare_strangeness_with_strangeness():
+    """To networks these four are one and the same row; one of them is 5 half-ranges off, one has no age."""
+    torch.manual_seed(0)
+    game = FAnoGAN(TABLE, FAnoGAN.config_class(z_dim=4, width=8)).eval()
+    normal = strangers([5.0, 5.0, 35.0, math.nan])
+    (own, *_), _ = score_all(game, lambda part: normal.encoded[list(part)], 4, None, "")
+    off = 25 / LAYOUT.width
+    asked = np.array([own, own + off / 2, own + 2 * off, math.inf])
+    found, _ = percentiles_of(game, normal, asked, True, None)
+    assert found.tolist() == [0, 50, 75, 75]
+
+
+def test_rows_held_out_are_those_of_training(tmp_path):
+    draw = np.random.default_rng(0)
+    source = people(
+        tmp_path / "people.csv", [f"{draw.normal(40, 5):.1f},{'Rome' if k % 3 else 'Oslo'},0" for k in range(90)]
+    )
+    train = open_data(str(source), Data(held_out=0.3))
+    assert train.held_out is not None
+    found = read_strangers(str(source), train.spec.columns, held_out=0.3)
+    assert torch.equal(
+        found.encoded, expand(train.held_out.get(range(len(train.held_out)))[0], Layout(train.spec.columns))
+    )
+    assert len(read_strangers(str(source), train.spec.columns)) == 90
+
+
 def test_parts_of_columns_add_up():
     heat = torch.rand(3, LAYOUT.width)
     parts = by_column(heat, LAYOUT)
@@ -327,13 +375,30 @@ def test_rows_are_scored(sparring, refused, tmp_path):
     assert parts == pytest.approx(float(line["score"]), rel=1e-4)
     assert min(float(line["score"]) for line in lines[20:23]) > max(float(line["score"]) for line in lines[:20])
     assert "held-out samples" in answer.out
+    # The last four are strange to the eye: one by its number, two by unknown values; 70 is beyond all ages as well.
+    assert re.search(r"^fanogan without ranges +0\.\d", answer.out, re.M)
+    assert re.search(r"^ranges +1\.000 +1\.000 to 1\.000", answer.out, re.M)
     assert "knows the column 'town'" in refused("score", tmp_path / "run", new, "--out", out, "--labels", "town")
     assert "has no column" in refused("score", tmp_path / "run", new, "--out", out, "--labels", "nothing")
+    train.write_text(train.read_text() + "99,Rome,0\n")
+    answer = sparring("score", tmp_path / "run", new, "--out", out, "--labels", "label", "--normal", "0")
+    assert answer.code == 0, answer.err
+    assert "has changed since" in answer.out
+    assert "there are no percentiles, and no baselines" in answer.out
+    assert "--data" not in answer.out
+    assert "percentile" not in read(out / "scores.csv")[0]
     (tmp_path / "other.csv").write_text("height,town\n1,Rome\n2,Oslo\n")
     assert "no column 'age'" in refused("score", tmp_path / "run", tmp_path / "other.csv", "--out", out)
     assert "the run was trained on a table" in refused(
         "score", tmp_path / "run", grey(tmp_path / "p", 2, 9), "--out", out
     )
+
+
+def test_it_is_said_that_crops_see_the_middle_alone(tmp_path):
+    folder = grey(tmp_path / "new", 2, 9, (30, 20))
+    samples = open_samples(str(folder), DataSpec("image", (1, 12, 12)), Data(crop=12), "", None)
+    assert samples.read([0, 1]).shape == (2, 1, 12, 12)
+    assert "of each picture the 12x12 in its middle are scored and nothing else" in samples.notes[-1]
 
 
 def test_scores_without_the_training_data(pictures, sparring, tmp_path):

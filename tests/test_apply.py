@@ -228,6 +228,31 @@ def test_what_is_transparent_is_filled_by_a_network_that_fills() -> None:
         apply_to(network, picture[..., :3])
 
 
+def test_what_is_to_be_filled_may_be_the_last_channel_of_an_array(tmp_path: Path) -> None:
+    network, picture = applier(Fill, RGB), pixels(60, 70, 4)
+    picture[..., 3] = 255
+    picture[20:40, 30:50, 3] = 0
+    expected = np.asarray(apply_to(network, Image.fromarray(picture)))
+    np.testing.assert_array_equal(apply_to(network, picture), expected)
+    tensor = apply_to(network, torch.from_numpy(picture).movedim(-1, 0))
+    np.testing.assert_array_equal(tensor.movedim(0, -1).numpy(), expected)
+    np.save(tmp_path / "x.npy", picture)
+    np.testing.assert_array_equal(np.load(through(network, tmp_path / "x.npy", tmp_path / "out")), expected)
+
+
+def test_pairs_that_differ_by_their_transparency_fill_nothing() -> None:
+    """RGBA to RGB, learnt from pairs: opaque and grey-alpha pictures are as good as any, and colours stay seen."""
+    network = applier(Retouch, DataSpec("image", (3, 16, 16), given=(4, 16, 16)))
+    assert not network.fills
+    picture = pixels(20, 24, 4)
+    opaque = np.dstack([picture[..., :3], np.full((20, 24), 255, np.uint8)])
+    np.testing.assert_array_equal(apply_to(network, picture[..., :3]), apply_to(network, opaque))
+    hidden = np.dstack([picture[..., :3], np.zeros((20, 24), np.uint8)])
+    other = np.dstack([255 - picture[..., :3], np.zeros((20, 24), np.uint8)])
+    seen = [np.asarray(apply_to(network, Image.fromarray(one))) for one in (hidden, other)]
+    assert (seen[0] != seen[1]).any()
+
+
 def test_a_network_that_normalises_gets_large_tiles_and_a_word(tmp_path: Path) -> None:
     network = applier(Same, RGB)
     assert tiling_for(network.game).tile == 256
@@ -329,8 +354,10 @@ def test_mistakes_of_names(tmp_path: Path) -> None:
 def test_formats_that_cannot_hold_it(tmp_path: Path) -> None:
     path = written(tmp_path / "x.tiff", np.zeros((20, 20, 1), np.float32), "tiff")
     grey = applier(Same, DataSpec("image", (1, 16, 16)))
-    with pytest.raises(SparringError, match="8 and 16 bits, not float32; say --format tiff or npy"):
-        apply_files(grey, [path], tmp_path / "out", "png")
+    other = written(tmp_path / "y.png", pixels(20, 20, 1))
+    done = apply_files(grey, [path, other], tmp_path / "out", "png")
+    assert [target.name for target in done.written] == ["y.png"]  # the others are done
+    assert done.failed == ((path, "a PNG holds 8 and 16 bits, not float32; say --format tiff or npy"),)
     assert through(grey, path, tmp_path / "out", kind="npy").suffix == ".npy"
 
 

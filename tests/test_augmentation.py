@@ -24,6 +24,7 @@ from sparring.tools.augmented import folders_for
 from sparring.tools.augmenting import EVENED, ONLY, REAL, Arm, Study, study
 from sparring.tools.exams import Leak, nearness, second_half, sides_of
 from sparring.tools.lessons import Part, Pictures, apportion, missing_of
+from sparring.tools.reals import reals_of_run
 from sparring.tools.run import load
 from sparring.tools.sample import draw
 from sparring.tools.study_report import markdown
@@ -341,6 +342,17 @@ def test_sides_are_apart(digits):
     assert sum(map(len, (found.train, found.validation, found.test))) > 1780  # of 1,797, some of them equal
     with pytest.raises(SparringError, match="the test side has 0 samples"):
         sides_of(load(digits), test="digits")  # all of them are taught or chosen with
+
+
+def test_where_validation_is_named_all_that_was_held_out_tests(digits, tmp_path):
+    run = load(digits)
+    held_out = reals_of_run(run.folder, run.game.spec, None).reference
+    darker = held_out.get(range(0, len(held_out), 2))[0][:, 0] // 2  # no other side has such
+    assert held_out.labels is not None
+    np.savez(tmp_path / "other.npz", images=darker.numpy(), labels=held_out.labels[::2].numpy())
+    found = sides_of(run, validation=str(tmp_path / "other.npz"))
+    assert len(found.validation) > 0.9 * len(darker)
+    assert len(found.test) > 0.95 * len(held_out)  # some of them are as those learnt from
 
 
 # ---------------------------------------------------------------------- a table

@@ -199,7 +199,7 @@ def test_what_is_said_is_never_read_as_markup(refused):
 def test_dry_run_prints_the_schedule_and_makes_nothing(sparring, tmp_path):
     answer = sparring("train", "digits", "--dry-run", "--run", tmp_path / "run")
     assert answer.code == 0
-    for said in ("schedule", "D.discriminator", "G.generator", "16 steps", "players", "adam", "img/s", "8x8 grey"):
+    for said in ("schedule", "D.discriminator", "G.generator", "16 steps", "players", "adam", "samples/s", "8x8 grey"):
         assert said in answer.out
     assert not (tmp_path / "run").exists()
 

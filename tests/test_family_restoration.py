@@ -194,8 +194,24 @@ def test_ds_verdict_reaches_g_through_the_hole_alone():
     batch = batch_for(game)
     _, fine, hole, fake = game.taken(batch)
     fine.retain_grad()
-    game.D(fake, hole).sum().backward()
+    sum(logits.sum() for logits in game.D(fake, hole)).backward()
     assert fine.grad is None or fine.grad[(hole == 0).expand_as(fine)].abs().max() == 0
+
+
+class Sure(torch.nn.Module):
+    """Undecided of 1,024 patches, and 5 of the whole, whatever it is shown."""
+
+    def forward(self, images, hole):
+        return [torch.zeros(len(images), 1024), torch.full((len(images), 1), 5.0)]
+
+
+def test_the_critic_of_the_whole_counts_as_much_as_all_patches():
+    game = game_of("inpaint")
+    game.D = Sure()
+    of_d, of_g = game.discriminator(batch_for(game)), game.generator(batch_for(game))
+    assert of_d.loss.item() == ((1 + 1) + (0 + 6)) / 2
+    assert of_g.terms["adversarial"].item() == -(0 + 5) / 2
+    assert of_g.fake_logits.tolist() == [[0.0, 5.0]] * 4
 
 
 def test_holes_count_more():

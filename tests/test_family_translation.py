@@ -248,6 +248,20 @@ def test_spade_matches_features_of_both_critics_but_not_their_logits():
     torch.testing.assert_close(outcome.loss, outcome.terms["adversarial"] + 10 * expected)
 
 
+def test_spades_critics_count_alike_however_many_patches_they_judge():
+    game = game_of("spade")
+    batch = batch_for(game)
+    game.eval()
+    with torch.no_grad():
+        real, fake = game.D(batch.real, batch.given), game.D(game.fakes(batch), batch.given)
+        assert real[0].numel() > 2 * real[1].numel()
+        of_d, of_g = game.discriminator(batch), game.generator(batch)
+    each = [(1 - r).relu().mean() + (1 + f).relu().mean() for r, f in zip(real, fake, strict=True)]
+    torch.testing.assert_close(of_d.loss, (each[0] + each[1]) / 2)
+    torch.testing.assert_close(of_g.terms["adversarial"], -(fake[0].mean() + fake[1].mean()) / 2)
+    torch.testing.assert_close(of_g.fake_logits.mean(), (fake[0].mean() + fake[1].mean()) / 2)
+
+
 # ---------------------------------------------------------------------- faststyle
 
 

@@ -37,6 +37,8 @@ LAYERS = {
     "strided": (lambda: Conv2d(3, 4, 4, 2, 1), [(2, 3, 7, 6)]),
     "grouped": (lambda: Conv2d(8, 12, 3, 2, 1, groups=4), [(2, 8, 6, 5)]),
     "depthwise": (lambda: Conv2d(5, 5, (2, 3), groups=5, bias=False), [(2, 5, 2, 3)]),
+    "to few": (lambda: Conv2d(32, 3, 3, padding=1), [(2, 32, 4, 5)]),
+    "to few without bias": (lambda: Conv2d(32, 1, 3, padding=1, bias=False), [(1, 32, 1, 2)]),
     "up": (lambda: UpConv2d(3, 4), [(2, 3, 5, 4)]),
     "up without bias": (lambda: UpConv2d(3, 4, bias=False), [(2, 3, 1, 2)]),
     "equalised": (lambda: EqualisedConv(3, 4, 3, stride=2, gain=1.5), [(2, 3, 6, 5)]),
@@ -132,6 +134,33 @@ def test_outside_of_a_penalty_convolutions_are_torchs_to_the_bit():
     layer, x = Conv2d(4, 6, 3, padding=1, groups=2), torch.randn(2, 4, 5, 5)
     assert torch.equal(layer(x), conv2d(x, layer.weight, layer.bias, padding=1, groups=2))
     assert "Convolution" in layer(x).grad_fn.name()
+
+
+def test_few_outputs_take_the_product_of_matrices_and_others_do_not():
+    few = {layer: layer.to_few for layer in (Conv2d(32, 4, 3, padding=1), Conv2d(32, 5, 3, padding=1))}
+    assert list(few.values()) == [True, False]
+    assert not any(
+        layer.to_few
+        for layer in (
+            Conv2d(16, 3, 3, padding=1),
+            Conv2d(32, 3, 3),
+            Conv2d(32, 3, 3, 2, 1),
+            Conv2d(32, 3, 5, padding=1),
+        )
+    )
+
+
+@pytest.mark.parametrize("form", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("low", [False, True])
+@torch.no_grad()
+def test_few_outputs_in_any_layout_and_in_bf16(form, low):
+    torch.manual_seed(0)
+    layer, x = Conv2d(32, 3, 3, padding=1), torch.randn(2, 32, 6, 5).contiguous(memory_format=form)
+    expected = conv2d(x, layer.weight, layer.bias, padding=1)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=low):
+        made = layer(x)
+    assert made.dtype == torch.float32  # what is summed over the taps is no longer rounded
+    assert float((made - expected).norm() / expected.norm()) < (4e-3 if low else 1e-6)
 
 
 def test_transposed_convolutions_are_differentiated_twice_alike():

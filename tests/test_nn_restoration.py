@@ -243,10 +243,8 @@ def test_what_is_in_a_hole_is_not_looked_at():
 
 
 def test_the_critic_of_holes_judges_patches_and_the_whole():
-    assert GlobalPatchDiscriminator(4, 8, 3)(torch.rand(2, 3, 16, 16), torch.rand(2, 1, 16, 16)).shape == (
-        2,
-        2 * 2 * 32 + 1,
-    )
+    patches, whole = GlobalPatchDiscriminator(4, 8, 3)(torch.rand(2, 3, 16, 16), torch.rand(2, 1, 16, 16))
+    assert (patches.shape, whole.shape) == ((2, 2 * 2 * 32), (2, 1))
 
 
 # ---------------------------------------------------------------------- networks that somebody else trained

@@ -3,9 +3,11 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import cosine_similarity
 
 from sparring.nn.panels import in_channels, panels
 from sparring.nn.patch_discriminator import MultiScaleDiscriminator, PatchDiscriminator, layers_for
+from sparring.nn.patch_features import PatchSampler
 from sparring.nn.pool import ImagePool
 from sparring.nn.translator import Blur, Translator
 from sparring.nn.unet import UNet, levels_for
@@ -82,13 +84,22 @@ def test_the_padding_is_cut_off_where_it_was_put():
     assert torch.equal(doubled, image.repeat_interleave(2, 2).repeat_interleave(2, 3))
 
 
+def test_a_translator_that_changes_begins_as_nearly_the_picture_itself():
+    network, image = Translator(3, 3, 4, 2, change=True), torch.rand(1, 3, 9, 14) * 2 - 1
+    bias = network.finish[-1].bias.detach()[:, None, None]
+    assert bias.abs().max() < 0.1
+    torch.testing.assert_close(network(image), torch.tanh(torch.atanh(0.97 * image) + bias))
+    with pytest.raises(ValueError, match="3 channels cannot be changed into 1"):
+        Translator(3, 1, 4, 2, change=True)
+
+
 def test_features_are_those_of_the_way_through():
     torch.manual_seed(0)
     network, image = Translator(3, 3, 4, 2).eval(), torch.rand(1, 3, 16, 16)
     found = network.features(image, (0, 1, 2, 4))
     assert torch.equal(found[0], image)
     assert [f.shape[1] for f in found] == [network.channels[tap] for tap in (0, 1, 2, 4)]
-    assert torch.equal(network.finish(found[-1]), network(image))
+    assert torch.equal(network.finish(found[-1]).tanh(), network(image))
 
 
 def test_blur_keeps_what_is_flat_and_half_of_the_pixels():
@@ -102,8 +113,17 @@ def test_critics_at_two_scales_give_both_their_logits():
     image, other = torch.rand(2, 3, 16, 16), torch.rand(2, 1, 16, 16)
     features = critic.features(image, other)
     assert [each[-1].shape for each in features] == [(2, 1, 6, 6), (2, 1, 2, 2)]
-    assert torch.equal(critic(image, other), critic.logits(features))
-    assert critic(image, other).shape == (2, 40)
+    assert all(torch.equal(a, b) for a, b in zip(critic(image, other), critic.logits(features), strict=True))
+
+
+def test_what_patches_are_made_of_tells_them_apart_from_the_start():
+    torch.manual_seed(0)
+    sampler, image = PatchSampler([3], 16), torch.rand(1, 3, 8, 8)
+    (features,) = sampler([image], [torch.arange(64)[None]])
+    alike = cosine_similarity(features[0, :32], features[0, 32:])
+    assert alike.mean() < 0.99
+    (doubled,) = sampler([2 * image], [torch.arange(64)[None]])
+    torch.testing.assert_close(doubled, 2 * features)  # nothing is added to what a patch says
 
 
 # ---------------------------------------------------------------------- the pool

@@ -9,6 +9,7 @@ from torch import nn
 from sparring.core.errors import SparringError
 from sparring.objectives import adversarial, penalties
 from sparring.objectives.adversarial import LOSSES, logistic_discriminator, minimax, non_saturating
+from sparring.objectives.critics import by_critic, over_critics
 from sparring.objectives.penalties import r1, squared_gradient_norm
 
 LN2 = math.log(2)
@@ -19,6 +20,19 @@ def test_when_d_cannot_tell_its_loss_is_two_ln_2_and_gs_is_ln_2():
     assert non_saturating.discriminator(zeros, zeros).item() == pytest.approx(2 * LN2)
     assert non_saturating.generator(zeros).item() == pytest.approx(LN2)
     assert minimax.generator(zeros).item() == pytest.approx(-LN2)
+
+
+def test_critics_count_alike_however_many_logits_they_give():
+    real = [torch.zeros(2, 1, 8, 8), torch.full((2, 1), 3.0)]
+    fake = [torch.zeros(2, 1, 8, 8), torch.full((2, 1), -1.0)]
+    hinge, pairing = LOSSES["hinge"], LOSSES["relativistic_pairing"]
+    assert over_critics(hinge.discriminator, real, fake).item() == ((1 + 1) + (0 + 0)) / 2
+    assert over_critics(hinge.generator, fake, None).item() == (0 + 1) / 2
+    expected = (LN2 + math.log1p(math.exp(4))) / 2
+    assert over_critics(pairing.generator, fake, real).item() == pytest.approx(expected)
+    assert by_critic(real).tolist() == [[0.0, 3.0]] * 2
+    with pytest.raises(ValueError, match="shorter"):
+        over_critics(hinge.discriminator, real, fake[:1])
 
 
 def test_logistic_discriminator_by_hand():
@@ -175,6 +189,13 @@ def test_gradient_penalties_of_a_linear_critic_are_its_norm_minus_one_squared():
     assert penalties.dragan(critic, real, torch.rand_like(real), mix).item() == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize(("slope", "two", "one"), [(0.5, 2.5, 0.0), (-0.5, 2.5, 0.0), (3.0, 40.0, 40.0)])
+def test_a_one_sided_penalty_lets_slopes_below_one_be(slope, two, one):
+    real, fake, mix = torch.randn(4, 1), torch.randn(4, 1), torch.rand(4, 1)
+    found = [penalties.wgan_gp(lambda x: slope * x.sum(1), real, fake, mix, one_sided=side) for side in (False, True)]
+    assert [value.item() for value in found] == pytest.approx([two, one], rel=1e-5, abs=1e-9)  # 10 (|slope| - 1)^2
+
+
 def test_gradient_penalty_of_a_constant_critic_is_its_weight_and_its_slope_finite():
     scale = torch.zeros((), requires_grad=True)
     real = torch.randn(4, 3)
@@ -216,6 +237,7 @@ def test_second_derivatives_of_the_penalties_are_right():
     mix = torch.rand(2, 1, dtype=torch.float64)
     for penalty in (
         lambda critic: penalties.wgan_gp(critic, real, fake, mix),
+        lambda critic: penalties.wgan_gp(critic, real, fake, mix, one_sided=True),
         lambda critic: penalties.r1(critic, real, 1.0),
     ):
         assert torch.autograd.gradcheck(lambda w, p=penalty: p(lambda x: (x @ w).tanh().sum(1)), (w,))

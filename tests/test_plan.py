@@ -70,6 +70,11 @@ def test_every_recipe_is_understood():
         load_recipe("nothing-of-the-kind")
 
 
+@pytest.mark.parametrize("family", ["pix2pix", "spade", "inpaint", "colorize", "srgan"])
+def test_recipes_for_few_pictures_show_each_mirrored_too(family):
+    assert load_recipe(f"{family}_cpu").part("data")["flip"]
+
+
 def test_words_for_people():
     assert shape_of(DataSpec("image", (4, 32, 64))) == "64x32 RGBA"
     assert [duration(s) for s in (40, 120, 7200, 3 * 86400)] == ["40 s", "2.0 min", "2.0 h", "3.0 days"]

@@ -20,7 +20,7 @@ from sparring.core.errors import SparringError
 from sparring.core.privacy import Private
 from sparring.core.recipe import Recipe
 from sparring.core.registry import load_family
-from sparring.core.rows import Rows, encode
+from sparring.core.rows import Rows, decode, encode
 from sparring.core.seeds import PositionNoise
 from sparring.core.spec import DataSpec
 from sparring.data import make_dealer, open_data
@@ -33,6 +33,7 @@ from sparring.objectives import accountant, penalties
 from sparring.objectives.accountant import Reading
 from sparring.objectives.private import private_loss, wgan_gp
 from sparring.tools.plan import make_plan
+from sparring.tools.reals import reals_of_run
 from sparring.tools.train import train
 
 CPU = torch.device("cpu")
@@ -238,6 +239,14 @@ def test_the_noise_is_the_least_that_a_budget_asks_for():
     assert without <= noise < 1.1 * without  # what counts cost
 
 
+def test_a_small_budget_at_a_small_delta_is_met():
+    """By orders of Renyi's divergence above 128."""
+    reading = Reading(20_000, 200, 300, 6)
+    counts = accountant.noise_of_counts(0.02, 1e-9, 6)
+    noise = accountant.noise_of_gradients(0.1, 1e-9, reading, counts)
+    assert accountant.spent(noise, counts, 1e-9, reading) <= 0.1
+
+
 def test_steps_are_counted_as_the_engine_takes_them():
     spec = DataSpec("table", (LAYOUT.width,), count=300, given=(LAYOUT.asked,), columns=COLUMNS)
     assert Reading.of(spec, Train(kimg=1.0, batch=300)) == Reading(300, 300, 4, 2)  # the last step goes beyond
@@ -309,6 +318,31 @@ def test_counts_are_noisy_and_nothing_else_is_new():
     many = np.array([with_noisy_counts(data, 20.0, seed=seed).spec.columns[1].counts for seed in range(300)])
     assert many.mean(0) == pytest.approx([200, 100], abs=5 * 20 / math.sqrt(300))
     assert many.std(0) == pytest.approx([20, 20], rel=0.2)
+
+
+RARE = Column("shop", "categorical", (30, 90), ("x",), ("p", "q", "r"), (60, 20, 10))
+
+
+def shops() -> DataSet:
+    """Rows of one column: of the state that "p", "q" and "r" share, 60, 20 and 10 are each."""
+    kept, _ = encode(Rows((RARE,), (np.repeat([0, 1, 2, 3], [30, 60, 20, 10]),)))
+    layout = Layout((RARE,))
+    spec = DataSpec("table", (layout.width,), count=120, given=(layout.asked,), columns=(RARE,))
+    data = DataSet("shops", spec, "0" * 64, (), pixels=kept)
+    return replace(data, held_out=replace(data, pixels=kept[100:]))
+
+
+def test_counts_of_rare_values_are_told_nobody():
+    """Not even by how they are encoded: each has a third of the scalar, and rows still say what they said."""
+    data = shops()
+    noisy = with_noisy_counts(data, 5.0, seed=1)
+    (column,) = noisy.spec.columns
+    assert column.rest_counts == (1, 1, 1)
+    assert noisy.pixels[:, 0].unique().tolist() == pytest.approx([-2 / 3, 0, 2 / 3])
+    for before, after in ((data, noisy), (data.held_out, noisy.held_out)):
+        values = [decode(side.pixels, Layout(side.spec.columns))["shop"].tolist() for side in (before, after)]
+        assert values[0] == values[1]
+        assert after.spec.columns == noisy.spec.columns
 
 
 # ---------------------------------------------------------------------- ctgan
@@ -450,6 +484,12 @@ def test_a_person_s_settings_win(opened, toy):
         ({"game": {"dp": {"noise": 0.3}}}, r"would cost epsilon \d.*game\.dp\.epsilon allows 4"),
         ({"game": {"dp": {"epsilon": 0.21}, "pac": 10}, "train": {"kimg": 200.0}}, "nothing could be learnt"),
         ({"game": {"dp": {"delta": 0.01}}}, r"game\.dp\.delta 0\.01 would let"),
+        ({"game": {"dp": {"epsilon": 0.1, "delta": 1e-9, "counts": 9.0}}}, "larger epsilon or delta, or leave game.dp"),
+        ({"game": {"dp": {"counts": 0.5}}}, r"cannot be met with noise of 0\.5 rows in counts"),
+        ({"game": {"dp": {"epsilon": 0.0, "noise": 1.1}}}, r"do nothing without dp\.epsilon"),
+        ({"game": {"dp": {"epsilon": 0.0, "delta": 1e-6}}}, r"do nothing without dp\.epsilon"),
+        ({"game": {"dp": {"epsilon": 0.0, "counts": 9.0}}}, r"do nothing without dp\.epsilon"),
+        ({"game": {"dp": {"epsilon": 0.0, "clip": 2.0}}}, r"do nothing without dp\.epsilon"),
         ({"game": {"dp": {"epsilon": -1}}}, r"dp\.epsilon is 0\.1 to 100"),
         ({"game": {"dp": {"epsilon": 1000}}}, r"dp\.epsilon is 0\.1 to 100"),
         ({"game": {"dp": {"counts": -1}}}, r"dp\.counts is a number from 0 on"),
@@ -488,6 +528,12 @@ def test_without_the_library_it_is_refused_and_says_what_to_install(opened, toy,
 
 def test_a_run_goes_on_with_its_noise_and_not_beyond_its_budget(toy, tmp_path):
     settings = {"game": SMALL["game"], "batch": 200, "referee": False}
+    shops = tmp_path / "shops.csv"
+    draw = np.random.default_rng(0)
+    names = [f"s{int(k)}" for k in draw.geometric(0.03, 2000)]  # more values than have states of their own
+    ages = toy.read_text().splitlines()[1:]
+    shops.write_text("age,job,shop\n" + "".join(f"{a},{b}\n" for a, b in zip(ages, names, strict=True)))
+    toy = shops
     run = train(toy, family="ctgan", run=tmp_path / "run", kimg=1, **settings)
     recipe = json.loads((tmp_path / "run" / "recipe.json").read_text())
     dp = recipe["game"]["dp"]
@@ -495,6 +541,18 @@ def test_a_run_goes_on_with_its_noise_and_not_beyond_its_budget(toy, tmp_path):
     card = json.loads((tmp_path / "run" / "model" / "model.json").read_text())
     assert "seed" not in json.dumps(card)
     assert card["spec"] == recipe["spec"]  # with noisy counts
+    rest = card["spec"]["columns"][2]["rest_counts"]
+    assert len(rest) > 9
+    assert set(rest) == {1}
+    # Real rows and samples are read by the same columns, and what was trained on is not held out.
+    reals = reals_of_run(run.folder, run.game.spec, None)
+    assert reals.reference.spec == run.game.spec
+    shown = decode(reals.reference.pixels, Layout(run.game.spec.columns))["shop"]
+    known = [*run.game.spec.columns[2].categories, *run.game.spec.columns[2].rest]
+    assert [known[code] for code in shown] == names
+    again = reals_of_run(run.folder, run.game.spec, toy)
+    assert not again.held_out
+    assert "is what the run was trained on" in again.notes[-1]
     assert run.sample(3).isfinite().all()
     events = (tmp_path / "run" / "events.jsonl").read_text()
     assert "NOT covered" in events

@@ -277,6 +277,14 @@ class Judged(nn.Module):
         return 0.5
 
 
+def test_the_logits_of_one_sample_have_no_spread():
+    probe = Logits(Judged(), Pace(shown=1, every=1))
+    one = torch.full((1, 1, 3, 3), 2.0)
+    outcome = Outcome(torch.zeros(()), real_logits=one, fake_logits=-one)
+    probe.see(Turn("D", toys.Informed.generator), Batch(one, None, 0, SeedNoise([], CPU)), outcome)
+    assert probe.report() == {"probe/auc": 1.0, "probe/real_sign": 1.0, "probe/logit_size": 2.0}
+
+
 def test_logits_by_hand():
     probe = Logits(Judged(), Pace(shown=2, every=2))
     real, fake = torch.tensor([[[2.0, 4.0]], [[0.0, 0.0]]]), torch.tensor([[[1.0, 1.0]], [[-1.0, -1.0]]])

@@ -109,7 +109,8 @@ def test_with_and_without_reference_a_family_takes_the_same_path(name):
 def test_reference_turns_all_of_them_off():
     engine = conformance.make_engine(load_family("tutorial"), Train(kimg=1, batch=BATCH, reference=True))
     layers = [module for module in engine.game.modules() if isinstance(module, Rewritten)]
-    assert len(layers) == 1 + 2 + 4  # the game, which judges reals and fakes apart; two doublings; four dropouts
+    # The game, which judges reals and fakes apart; two doublings; one convolution to few channels; four dropouts.
+    assert len(layers) == 1 + 2 + 1 + 4
     assert all(layer.reference for layer in layers)
     calls = {"G": 0, "D": 0}
     for name in calls:

@@ -3,12 +3,14 @@
 import csv
 import gzip
 import json
+import math
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from sparring.core.batch import Batch
 from sparring.core.columns import Column
@@ -20,17 +22,19 @@ from sparring.core.series import Channel, Series
 from sparring.core.spec import DataSpec
 from sparring.core.steps import decode, encode, join, split
 from sparring.data import open_data
+from sparring.data.series import open_series
 from sparring.data.series.recordings import Recording, numbers_of
 from sparring.data.series.windows import cut, divide, fill, time_blocks
 from sparring.metrics.series import judges, statistics
 from sparring.metrics.sets import series as measured
-from sparring.metrics.suite import Sample, Sides
+from sparring.metrics.suite import LEAST, Sample, Sides
 from sparring.modalities import series as room
 from sparring.nn.series import StepGenerator, series_critic
 from sparring.objectives.penalties import wgan_gp
 from sparring.tools.plan import make_plan
+from sparring.tools.reals import reals_of_training
 from sparring.tools.run import load
-from sparring.tools.series_examiner import sides_in_time
+from sparring.tools.series_examiner import SeriesExaminer, sides_in_time, thinned
 from sparring.tools.train import train
 
 KIND = Column("kind", "categorical", (3, 1), ("a", "b"))
@@ -195,6 +199,9 @@ def test_an_attribute_that_changes_is_refused(tmp_path):
         ({"v": list(range(40))}, {"schema": '[series]\ntime = "v"\n'}, "no column of numbers besides"),
         ({"v": list(range(40)), "u": list(range(40))}, {"schema": '[series]\ntime = "v"\n'}, "one long series"),
         ({"v": list(range(40))}, {"schema": "[series]\nwindows = 3\n"}, "unknown setting"),
+        ({"v": list(range(40))}, {"schema": "[series]\nwindow = -5\n"}, "window is 2 steps to 2^20"),
+        ({"v": list(range(40))}, {"schema": "[series]\nwindow = 1\n"}, "window is 2 steps to 2^20"),
+        ({"v": list(range(40))}, {"window": 4, "schema": '[columns]\nvv = "drop"\n'}, "'vv' that there is not"),
         ({"v": list(range(40))}, {"window": 4, "schema": '[series]\nattributes = ["v"]\n'}, "say id = NAME"),
     ],
 )
@@ -203,8 +210,28 @@ def test_refusals_say_what_to_do(tmp_path, columns, settings, said):
     if "schema" in settings:
         (tmp_path / "s.toml").write_text(settings["schema"])
         settings = {**settings, "schema": str(tmp_path / "s.toml")}
-    with pytest.raises(SparringError, match=said.replace("[", r"\[")):
+    with pytest.raises(SparringError, match=said.replace("[", r"\[").replace("^", r"\^")):
         open_data(source, Data(**settings))
+
+
+@pytest.mark.parametrize("cells", [["a", "b"] * 100, [""] * 200], ids=["text", "empty"])
+@pytest.mark.parametrize("channels", ["xy", "xyz"])
+def test_other_data_needs_numbers_in_each_channel(tmp_path, cells, channels):
+    """What is left of them would be taken for all of them."""
+    columns = {name: np.random.default_rng(0).normal(size=200).round(3).tolist() for name in channels}
+    known = open_data(table(tmp_path / "t.csv", columns), Data(window=10)).spec
+    other = table(tmp_path / "other.csv", columns | {"y": cells})
+    with pytest.raises(SparringError, match=r"other.csv has no numbers in 'y', and the series before have"):
+        open_series(other, Data(window=10), known.series, 10)
+
+
+def test_a_channel_is_no_time_in_other_data(tmp_path):
+    """It falls once in what was learnt from, and grows throughout elsewhere."""
+    steps = list(range(60))
+    known = open_data(table(tmp_path / "t.csv", {"step": steps[::-1], "v": steps}), Data(window=10)).spec
+    assert [channel.name for channel in known.series.channels] == ["step", "v"]
+    other = open_series(table(tmp_path / "o.csv", {"step": steps, "v": steps}), Data(window=10), known.series, 10)
+    assert torch.equal(other.pixels[:, 0], other.pixels[:, 1])
 
 
 def test_arrays_of_whole_series_and_of_long_ones(tmp_path):
@@ -279,10 +306,33 @@ def test_tested_series_share_no_step_with_those_learnt_from():
         judges.exam_places(60, overlap=23)
 
 
-def test_control_sides_share_no_step():
-    one, other = sides_in_time(Sample(torch.arange(200.0)[:, None, None]), 5)
+@pytest.mark.parametrize(("overlap", "blocks"), [(5, 10), (40, 2), (0, 10)])
+def test_control_sides_share_no_step(overlap, blocks):
+    one, other, made = sides_in_time(Sample(torch.arange(200.0)[:, None, None]), overlap)
     apart = (one.images.flatten()[:, None] - other.images.flatten()).abs()
-    assert float(apart.min()) == 6
+    assert float(apart.min()) == overlap + 1
+    assert made == blocks
+
+
+def test_fewer_windows_overlap_with_fewer():
+    assert thinned(199, 2000, 2000) == 199
+    assert thinned(199, 1000, 2621) == 76  # 75.9: every 2.6th of them stays
+    assert thinned(0, 10, 1000) == 0
+
+
+@pytest.mark.parametrize("steps", [3000, 1500])
+def test_long_windows_are_measured(tmp_path, quick, monkeypatch, steps):
+    """Windows of 200 overlap with 199 that follow; of 1,301 ten blocks would leave one of each."""
+    monkeypatch.setattr(judges, "ITERATIONS", 1)
+    source = table(tmp_path / "t.csv", {"v": np.random.default_rng(0).normal(size=steps).round(3).tolist()})
+    data = open_data(source, Data(window=200))
+    examiner = SeriesExaminer(reals_of_training(data, source, Data(window=200)), 1000, 0)
+    assert examiner.sides.overlap == -(-199 * 1000 // len(data))
+    one, other = (side.images[:, 0].flatten().unique().numpy() for side in examiner.sides.null)
+    assert len(np.intersect1d(one, other)) < 0.5 * len(one)  # numbers of three digits, some of them twice
+    assert min(map(len, examiner.sides.null)) >= LEAST
+    judged = measured.told_apart(Sample(data.pixels[:1000]), examiner.sides)
+    assert set(judged) == {"discriminative score", "discriminative score of trees"}
 
 
 # ---------------------------------------------------------------------- the family
@@ -358,6 +408,70 @@ def test_the_critics_penalty_is_differentiated_twice():
     assert fakes.requires_grad
     penalty = wgan_gp(game.D, game.normalised(batch.real), fakes, batch.uniform(1))
     assert not any(torch.autograd.grad(penalty, list(game.G.parameters()), allow_unused=True))
+
+
+class Line(nn.Module):
+    """A critic of one slope, along the first number that it sees."""
+
+    def __init__(self, slope: float):
+        super().__init__()
+        self.slope = nn.Parameter(torch.tensor(slope))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.slope * x[:, :1]
+
+
+def test_the_critic_of_attributes_finds_the_way_back_from_the_wrong_sign():
+    """Half a unit apart, and a slope that says the contrary: only without a penalty below 1 does descent turn it."""
+    game = family()
+    batch = Batch.of_seeds(range(64), None, torch.device("cpu"))
+    batch.real = torch.rand(64, *game.spec.shape) * 2 - 1
+    apart = torch.zeros(64, game.G.about + game.G.ranges + (game.G.channels + game.G.flags) * game.length)
+    apart[:, 0] = 0.5
+    game.normalised, game.fakes = lambda real: apart, lambda batch: torch.zeros_like(apart)
+    game.D, game.D_attributes = Line(0.0), Line(-0.5)
+    optimiser = torch.optim.SGD(game.D_attributes.parameters(), lr=0.02)
+    for _ in range(400):
+        outcome = game.critics(batch)
+        optimiser.zero_grad()
+        outcome.loss.backward()
+        optimiser.step()
+    # 0.5 s less 10 (s - 1)^2 is greatest at s = 1 + 0.5 / 20.
+    assert float(game.D_attributes.slope.detach()) == pytest.approx(1.025, abs=1e-3)
+    assert float(outcome.terms["penalty"].detach()) == pytest.approx(10, rel=1e-4)  # of all of it both sides count
+
+
+@pytest.mark.parametrize("kind", ["numeric", "few"])
+def test_attributes_may_all_be_numbers(kind):
+    """With a mode and no choice, or with a choice among a few numbers and no scalar."""
+    told = {"numeric": {"centres": (0.0,), "reaches": (1.0,)}, "few": {"points": (1.0, 2.0)}}[kind]
+    series = Series((Channel("x", 0.0, 1.0),), (Column("size", "continuous", **told),))
+    cls = load_family("doppelganger")
+    game = cls(DataSpec("series", (series.rows, 8), count=9, series=series), cls.config_class(width=8)).eval()
+    samples = game.sample(Batch.of_seeds(range(3), None, torch.device("cpu")))
+    assert samples.shape == (3, series.rows, 8)
+    assert bool(samples.isfinite().all())
+
+
+def test_samples_end_where_critics_see_them_end():
+    """Each step goes on by 0.7, so half of the series is gone from the third step on."""
+    game = family()
+    with torch.no_grad():
+        game.G.series.heads.weight.zero_()
+        game.G.series.heads.bias.fill_(math.log(0.7 / 0.3))
+        batch = Batch.of_seeds(range(4), None, torch.device("cpu"))
+        soft, hard = (game.fakes(batch, hard)[:, game.told : game.told + game.length] for hard in (False, True))
+    torch.testing.assert_close((soft[0] + 1) / 2, 0.7 ** torch.arange(8.0))
+    assert ((hard + 1) / 2).tolist() == [[1.0] * 2 + [0.0] * 6] * 4
+
+
+def test_before_anything_is_learnt_series_go_on():
+    cls = load_family("doppelganger")
+    spec, config = cls.tiny()
+    torch.manual_seed(0)
+    with torch.no_grad():
+        samples = cls(spec, config).eval().sample(Batch.of_seeds(range(64), None, torch.device("cpu")))
+    assert float(decode(samples, spec.series).lengths.mean()) > 6  # of 8; by halves it would be 1
 
 
 def test_without_ranges_and_attributes_one_critic_is_left():

@@ -23,7 +23,7 @@ from sparring.data.dataset import DataSet
 from sparring.data.table.dealer import BLOCK, TableDealer
 from sparring.metrics.tables.marginals import column_shapes
 from sparring.modalities import table
-from sparring.nn.table import Frequencies, States
+from sparring.nn.table import Frequencies, States, TableDecoder
 from sparring.objectives.reconstruction import gaussian, kl_to_normal
 from sparring.tools.inspect import inspect
 from sparring.tools.plan import make_plan
@@ -143,6 +143,34 @@ def test_states_are_drawn_by_their_probabilities():
     raw[:, 4:7] = torch.tensor([0.6, 0.3, 0.1]).log()
     drawn = States(LAYOUT).hard(raw, torch.rand(20_000, LAYOUT.width, generator=torch.Generator().manual_seed(0)))
     assert drawn[:, 1].mean(0).tolist() == pytest.approx([0.6, 0.3, 0.1], abs=0.02)
+
+
+def test_rows_without_choices():
+    """Each column is one mode: nothing is chosen, everything is said by scalars."""
+    columns = tuple(Column(name, "continuous", (64,), centres=(0.0,), reaches=(1.0,), decimals=2) for name in "ab")
+    layout = Layout(columns)
+    spec = DataSpec("table", (layout.width,), count=64, given=(layout.asked,), columns=columns)
+    for name in ("ctgan", "tvae"):
+        family = load_family(name)
+        game = family(spec, family.config_class(z_dim=4, width=8))
+        batch = Batch.of_seeds(range(6), None, CPU, given=torch.zeros(6, 0))
+        batch.real = torch.rand(6, 2)
+        for turn in game.turns(0):
+            assert turn.loss(batch).loss.isfinite()
+        assert game.eval().sample(batch).shape == (6, 2)
+
+
+def test_a_deviation_comes_back_from_either_end():
+    decoder = TableDecoder(4, [8], 5, 3)
+    assert decoder(torch.zeros(1, 4))[1].tolist() == pytest.approx([0.1] * 3)
+    with torch.no_grad():
+        decoder.theta += torch.tensor([-0.3, 0.0, 0.4])
+    deviations = decoder(torch.zeros(1, 4))[1]
+    assert 0.01 < deviations.min() < 0.02
+    assert 0.9 < deviations.max() < 1
+    (slope,) = torch.autograd.grad(deviations.sum(), decoder.theta)
+    assert slope[1] == pytest.approx(12 * 0.99 * 10 / 121)  # about 1: as fast as itself
+    assert slope.min() > 0
 
 
 def test_the_cross_entropy_is_of_the_asked_column_alone():

@@ -1,10 +1,15 @@
 """Metrics of tables on cases worked by hand, on baselines whose order is known, and on planted copies."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
-from sparring.core.columns import Column
-from sparring.core.rows import Rows
+from sparring.core.columns import Column, Layout
+from sparring.core.rows import Rows, encode
+from sparring.core.spec import DataSpec
+from sparring.metrics.sets.table import teaching
+from sparring.metrics.suite import Sample, Sides
 from sparring.metrics.tables import privacy
 from sparring.metrics.tables.copies import coincidences
 from sparring.metrics.tables.efficacy import detection, target_of, teach
@@ -65,6 +70,13 @@ def test_contingency_by_hand():
     assert contingency_similarity(same, other) == 0.5
 
 
+def test_many_categories_are_compared_by_the_pairs_that_there_are():
+    """A table of all pairs of a million values would have 10^12 cells."""
+    codes = np.arange(0, 1_000_000, 1000)
+    assert contingency_similarity((codes, codes), (codes, codes)) == 1
+    assert contingency_similarity((codes, codes), (codes, codes[::-1])) == pytest.approx(0)
+
+
 def test_numbers_are_binned_by_the_real_side():
     """A column ten times as large does not look alike, as it would if either side were cut by edges of its own."""
     real = people(2000)
@@ -78,6 +90,18 @@ def test_gower_by_hand():
     matrix = gower(rows, rows)
     distances = np.abs(matrix[:, None] - matrix[None]).sum(2)
     assert distances[0].tolist() == [0, 1, 1.5, 2]  # all of the range; half of it and a colour; missing and a colour
+
+
+def test_gower_takes_four_bytes_a_value():
+    """A state of its own for each of 250 values, in all of 4,000 rows."""
+    many = Column("m", "categorical", (1,) * 250, tuple(map(str, range(250))))
+    rows = Rows((many,), (np.arange(4000) % 250,))
+    tracemalloc.start()
+    matrix = gower(rows, rows)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert matrix.dtype == np.float32
+    assert most < 2.6 * matrix.nbytes  # of float64 parts it would be three times as much, or more
 
 
 def test_a_design_is_fitted_on_the_reference_alone():
@@ -110,6 +134,30 @@ def test_what_models_learn():
     assert teach("logistic", wrong, exam, 0) < 0.15
     one = Rows(train.columns, (*train.values[:2], np.zeros(3000, int)))
     assert teach("tree", one, exam, 0) == 0.5
+
+
+def test_a_class_of_one_row_among_many():
+    """Boosting stops early by a share kept apart, to which one row cannot be given."""
+    train = people(11_000)
+    three = Column("y", "categorical", (1, 1, 1), ("no", "yes", "never"), target=True)
+    codes = np.where(np.arange(11_000) == 5, 2, train["y"])
+    lesson = Rows((*train.columns[:2], three), (*train.values[:2], codes))
+    exam = people(500, 1)
+    assert teach("boosting", lesson, Rows(lesson.columns, exam.values), 0) > 0.9
+
+
+def test_samples_of_one_class_still_teach_what_they_teach():
+    def side(rows: Rows) -> Sample:
+        return Sample(encode(rows)[0])
+
+    train, exam, fake = people(400), people(300, 1), people(300, 2)
+    one = Rows(fake.columns, (*fake.values[:2], np.zeros(300, int)))
+    spec = DataSpec("table", (Layout(train.columns).width,), columns=train.columns)
+    sides = Sides(side(exam), (side(exam), side(exam)), "", side(train), True, spec=spec)
+    found = teaching(side(one), sides)
+    assert found["TSTR tree"].value == 0.5
+    assert found["TSTR boosting"].real_vs_real > 0.8
+    assert "TRTS boosting" not in found
 
 
 def test_detection():

@@ -7,16 +7,21 @@ import numpy as np
 import pytest
 
 from sparring import train
-from sparring.core.columns import Column, Layout
+from sparring.core.columns import Column, Layout, extent
 from sparring.core.config import Data
 from sparring.core.errors import SparringError
 from sparring.core.rows import Rows, decode
 from sparring.data import open_data
+from sparring.metrics.sets.table import copying
+from sparring.metrics.suite import Sample
 from sparring.metrics.tables.copies import coincidences, find_copies, hashes
 from sparring.metrics.tables.fairness import audit, groups_by, outcomes
 from sparring.metrics.tables.inference import infer
+from sparring.modalities.table import bars_of
 from sparring.tools.evaluate import evaluate
+from sparring.tools.reals import reals_of_run
 from sparring.tools.table_charts import FAKE, LABEL, REAL, SQUARE, draw_columns, draw_pairs
+from sparring.tools.table_examiner import TableExaminer
 
 NUMBER = Column("n", "integer", (1,), centres=(0.0,), reaches=(1.0,), minimum=0, maximum=99_999)
 AGE = Column("a", "integer", (1, 1), centres=(0.0,), reaches=(1.0,), maximum=100, missing=True)
@@ -88,7 +93,7 @@ def test_every_planted_row_is_found_and_the_samples_are_accused(share, perturb):
     assert (found.exact | found.near)[places].all()
     if not perturb:
         assert found.exact[places].all()
-    copies = find_copies(fake, learnt, held_out)
+    copies = find_copies(fake, [learnt], held_out)
     assert copies.accused
     assert copies.exact + copies.near >= len(places)
     assert "samples copy rows" in copies.sentence
@@ -96,7 +101,7 @@ def test_every_planted_row_is_found_and_the_samples_are_accused(share, perturb):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_clean_samples_are_not_accused(seed):
-    copies = find_copies(people(2000, 10 + seed), people(4000), people(1000, 1))
+    copies = find_copies(people(2000, 10 + seed), [people(4000)], people(1000, 1))
     assert not copies.accused
     assert "no sign of copying" in copies.sentence
 
@@ -107,7 +112,7 @@ def test_few_typical_rows_are_no_copies():
     def few(count: int, seed: int) -> Rows:
         return Rows((COLOUR, SEX, ANSWER), people(count, seed).values[2:])
 
-    copies = find_copies(few(1000, 2), few(3000, 0), few(500, 1))
+    copies = find_copies(few(1000, 2), [few(3000, 0)], few(500, 1))
     assert copies.exact == 1000
     assert copies.exact_of_reals == 500
     assert not copies.accused
@@ -121,9 +126,16 @@ def test_a_generator_of_the_commonest_rows_is_no_copier():
 
     learnt, held_out, fake = rounded(people(200, 101)), rounded(people(150, 11)), rounded(people(3000, 13))
     common = fake.take(coincidences(fake, rounded(people(40, 14))).exact)
-    copies = find_copies(common, learnt, held_out)
+    copies = find_copies(common, [learnt], held_out)
     assert copies.exact / copies.samples > 1.1 * copies.exact_of_reals / copies.held_out
     assert not copies.accused
+
+
+def test_training_rows_come_in_pieces():
+    learnt, held_out = people(4000), people(1000, 1)
+    fake, _ = planted(people(2000, 2), learnt, 0.05, perturb=True)
+    pieces = [learnt.take(np.arange(first, first + 1000)) for first in range(0, 4000, 1000)]
+    assert find_copies(fake, pieces, held_out) == find_copies(fake, [learnt], held_out)
 
 
 def adult() -> tuple[Rows, Rows]:
@@ -144,13 +156,13 @@ def test_copies_among_real_people():
     learnt, others = adult()
     side = hashes(others)[0] % 2  # rows that say the same stay together, as they do when rows are held out
     clean, held_out = (others.take(np.flatnonzero(side == own)) for own in (0, 1))
-    assert not find_copies(clean, learnt, held_out).accused
+    assert not find_copies(clean, [learnt], held_out).accused
     for share in SHARES:
         for perturb in (False, True):
             fake, places = planted(clean, learnt, share, perturb)
             found = coincidences(fake, learnt)
             assert (found.exact | found.near)[places].all()
-            assert find_copies(fake, learnt, held_out).accused, (share, perturb)
+            assert find_copies(fake, [learnt], held_out).accused, (share, perturb)
 
 
 # ---------------------------------------------------------------------- attributes
@@ -210,6 +222,28 @@ def test_groups_of_numbers_and_of_gaps():
         groups_by("z", rows)
 
 
+RULED = (
+    Column("start", "integer", (1,), centres=(50.0,), reaches=(50.0,), minimum=0, maximum=100),
+    Column("end", "integer", (1, 1), points=(5.0, 10.0), minimum=5, maximum=10, base="start"),
+    Column("extra", "integer", (1,), centres=(5.0,), reaches=(5.0,), minimum=0, maximum=10),
+    Column("total", "sum", terms=("start", "extra")),
+)
+
+
+def ruled() -> Rows:
+    """A start from 40 to 60, an end 5 or 10 later, something extra, and a total."""
+    start, extra = 40.0 + np.arange(1000) % 21, np.arange(1000) % 11.0
+    return Rows(RULED, (start, start + np.where(np.arange(1000) % 2, 5, 10), extra, start + extra))
+
+
+def test_groups_by_columns_that_follow_a_rule_are_quarters():
+    rows = ruled()
+    for name in ("end", "total"):
+        groups = groups_by(name, rows)
+        assert len(groups.names) == 4, name  # not the two distances from the start, nor none
+        assert np.bincount(groups.of(rows)).min() > 150
+
+
 def test_the_rarest_of_many_values_are_one_group():
     places = Column("p", "categorical", (1,) * 20, tuple("abcdefghijklmnopqrst"), missing=False)
     codes = np.repeat(np.arange(20), np.arange(20) + 1)  # t is the commonest
@@ -239,6 +273,15 @@ def test_the_chart_of_a_column_shows_both_sides():
     drawn = np.asarray(draw_columns(real, fake))
     for colour in (REAL, FAKE):
         assert (drawn == colour).all(2).sum() > 500
+
+
+def test_the_chart_of_a_column_that_follows_a_rule_is_not_empty():
+    rows = ruled()
+    assert [extent(column, RULED) for column in RULED] == [(0, 100), (5, 110), (0, 10), (0, 110)]
+    for column, own in rows:
+        bars = bars_of(column, own, extent(column, RULED))
+        assert bars.sum() == pytest.approx(1), column.name
+        assert np.count_nonzero(bars) > 2
 
 
 def test_the_matrix_is_dark_where_a_pair_is_lost():
@@ -286,6 +329,28 @@ def test_an_evaluation_audits_what_the_schema_protects(trained):
     assert [path.name for path in found.charts] == ["columns.png", "pairs.png"]
     assert all(path.is_file() for path in found.charts)
     assert "Pairs of columns" in trained.folder.report.read_text(encoding="utf-8")
+
+
+def test_copies_are_looked_for_among_all_rows_that_were_learnt_from(trained, monkeypatch):
+    monkeypatch.setattr("sparring.tools.table_examiner.TableExaminer.most_trained", 20)
+    monkeypatch.setattr("sparring.metrics.sets.table.PIECE", 100)
+    game = trained.game
+    reals = reals_of_run(trained.folder, game.spec, None)
+    examiner = TableExaminer(reals, 300, 0)
+    assert len(examiner.sides.train) == 20
+    copied = Sample(reals.train.pixels[500:600])
+    assert copying(copied, examiner.sides)["exact copies"].value == 1
+
+
+def test_the_file_that_was_trained_on_is_not_held_out(trained, tmp_path):
+    """Though its rows are more than were learnt from, a part of them having been held out."""
+    source = trained.folder.root.parent / "people.csv"
+    own = reals_of_run(trained.folder, trained.game.spec, str(source.parent / "." / source.name))
+    assert not own.held_out
+    assert "is what the run was trained on" in own.notes[-1]
+    other = tmp_path / "other.csv"
+    other.write_text("\n".join(source.read_text().splitlines()[:100]))
+    assert reals_of_run(trained.folder, trained.game.spec, str(other)).held_out
 
 
 def test_columns_are_named_on_the_command_line(trained, sparring, refused):

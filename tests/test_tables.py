@@ -17,7 +17,8 @@ from sparring.core.texts import guarded, lines_of, texts_of, typed
 from sparring.data import open_data
 from sparring.data.table import is_table, open_table
 from sparring.data.table.mixture import fit_modes
-from sparring.data.table.profile import MOST_STATES
+from sparring.data.table.profile import MOST_STATES, Profile, column_of
+from sparring.data.table.schema import Schema
 from sparring.modalities import table
 from strange_tables import tables
 
@@ -113,6 +114,7 @@ def test_a_model_card_rebuilds_the_decoder(people):
         ("0x1", False),
         ("inf", False),
         ("1e400", False),
+        ("1e200", False),  # its square is not finite
         (".", False),
         ("", False),
     ],
@@ -142,6 +144,80 @@ def test_a_frequent_value_among_numbers_is_a_state(tmp_path):
     gain = column(opened(tmp_path, "gain,x\n" + "".join(f"{n},{k % 2}\n" for k, n in enumerate(numbers))), "gain")
     assert gain.points == (0.0,)
     assert gain.counts[len(gain.centres)] == 80
+
+
+def test_numbers_without_a_last_decimal_keep_their_distance_from_a_frequent_value(tmp_path):
+    """A quarter are 0, the others between 0.05 and 0.45 with 12 decimals: none of those is 0."""
+    draw = np.random.default_rng(0)
+    numbers = [0.0 if k % 4 == 0 else round(draw.uniform(0.05, 0.45), 12) for k in range(400)]
+    data = opened(tmp_path, "a,b\n" + "".join(f"{n!r},{k % 2}\n" for k, n in enumerate(numbers)))
+    a = column(data, "a")
+    assert (a.decimals, a.points, a.counts[-1]) == (-1, (0.0,), 100)
+    np.testing.assert_allclose([float(row[0]) for row in back(data)], numbers, atol=1e-7)
+    # What was written with nine digits is still the value that it was.
+    columns = (Column("n", "continuous", centres=(0.0,), reaches=(9.0,), points=(1 / 3,), maximum=9, decimals=-1),)
+    kept, _ = encode(Rows(columns, (np.array([0.333333333, 0.3333]),)))
+    assert kept[:, 1].tolist() == [1, 0]
+
+
+LATE = [f"2020-01-{1 + k % 28:02d} {k % 24:02d}:{k // 24 % 60:02d}:{k % 60:02d}.{k:06d}" for k in range(60_000)]
+
+
+def late(extra: list[str], **profile) -> Profile:
+    """More texts than are kept, then others."""
+    found = Profile("when", **profile)
+    for cells in (LATE, extra):
+        found.see(cells, frozenset())
+    return found
+
+
+def test_dates_beyond_the_texts_that_are_kept_widen_the_range():
+    notes: list[str] = []
+    profile = late(["2022-08-01 00:00:00.000000", "2019-01-01 00:00:00.000000"])
+    assert len(profile.texts) == 1  # the others are let go
+    when = column_of(profile, Schema(), notes)
+    assert (when.kind, when.format, when.missing, notes) == ("date", "%Y-%m-%d %H:%M:%S.%f", False, [])
+    assert texts_of(when, np.array([when.minimum, when.maximum])) == [
+        "2019-01-01 00:00:00.000000",
+        "2022-08-01 00:00:00.000000",
+    ]
+    # A few that are no dates are missing, and that is said; many make it a column of texts.
+    few, many = column_of(late(["soon"] * 3), Schema(), notes), column_of(late(["soon"] * 999), Schema(), [])
+    assert (few.kind, few.missing, many.kind) == ("date", True, "identifier")
+    assert notes == ["column 'when': 3 texts that are no date %Y-%m-%d %H:%M:%S.%f count as missing"]
+
+
+def test_a_format_that_only_early_dates_fit_is_given_up():
+    """A day of the month above 12 comes late; what was read as months until then is read as days."""
+    early = [f"0{1 + k % 9}/02/{1000 + k // 9}" for k in range(60_000)]
+    profile = Profile("when")
+    for cells in (early, ["25/02/2020"]):
+        profile.see(cells, frozenset())
+    when = column_of(profile, Schema(), [])
+    assert (when.format, when.missing) == ("%d/%m/%Y", False)
+    said = Profile("when", "%d/%m/%Y")
+    said.see(early, frozenset())
+    assert column_of(said, Schema({"when": "date %d/%m/%Y"}), []).format == "%d/%m/%Y"
+
+
+@pytest.mark.parametrize("schema", [Schema(), Schema({"pay": "continuous"})])
+def test_decimal_commas_beyond_the_texts_that_are_kept(schema):
+    profile, notes = Profile("pay"), list[str]()
+    for cells in ([f"{k},25" for k in range(60_000)], ["99999,5", "-7"]):
+        profile.see(cells, frozenset())
+    pay = column_of(profile, schema, notes)
+    assert (pay.kind, pay.minimum, pay.maximum, pay.decimals, pay.missing) == ("continuous", -7, 99999.5, 2, False)
+    assert notes == ["column 'pay' is read with decimal commas; samples are written with points"]
+
+
+def test_texts_beyond_those_that_are_kept_tell_rows_apart():
+    notes: list[str] = []
+    profile = Profile("name")
+    profile.see([f"person {k}" for k in range(60_000)], frozenset())
+    assert column_of(profile, Schema(), notes).kind == "identifier"
+    assert "at least 60,000 different texts in 60,000" in notes[0]
+    with pytest.raises(SparringError, match="'person 0' is none that is known"):
+        column_of(profile, Schema({"name": "date"}), [])
 
 
 def test_stray_texts_among_numbers_count_as_missing(tmp_path):
@@ -242,6 +318,24 @@ def test_rules_are_kept_exactly(tmp_path):
         assert column(data, name).minimum <= made[name].min() <= made[name].max() <= column(data, name).maximum
 
 
+def test_rules_hold_for_numbers_without_a_last_decimal(tmp_path):
+    draw = np.random.default_rng(1)
+    a, gap = draw.random(300), draw.random(300)
+    pairs = list(zip(a.tolist(), gap.tolist(), strict=True))
+    lines = [f"{x!r},{x + y!r},{x + (x + y)!r}" for x, y in pairs]
+    data = opened(tmp_path, "\n".join(["a,b,c", *lines]), 'rules = ["a <= b"]')
+    made = decode(data.pixels, Layout(data.spec.columns))
+    np.testing.assert_allclose(made["b"], a + gap, atol=1e-6)  # gaps are not rounded to whole numbers
+    noise = table.values(torch.rand(500, data.spec.shape[0]) * 2 - 1, data.spec)
+    assert np.all(noise["b"] >= noise["a"])
+    assert column(opened(tmp_path, "\n".join(["a,b,c", *lines]), 'rules = ["c = a + b"]'), "c").kind == "sum"
+    with pytest.raises(SparringError, match=r"'c = a \+ b' is broken by 1 of 301 rows"):
+        opened(tmp_path, "\n".join(["a,b,c", *lines, "0.5,0.5,1.4"]), 'rules = ["c = a + b"]')
+    broken = [f"{x!r},{x - 0.3 * (k % 4 == 0)!r}" for k, (x, _) in enumerate(pairs)]
+    with pytest.raises(SparringError, match="'a <= b' is broken by 75 of 300 rows"):
+        opened(tmp_path, "\n".join(["a,b", *broken]), 'rules = ["a <= b"]')
+
+
 def test_a_rule_that_the_data_breaks_is_refused(tmp_path):
     text = "a,b\n" + "".join(f"{k},{k - (k == 7)}\n" for k in range(50))
     with pytest.raises(SparringError, match="'a <= b' is broken by 1 of 50 rows"):
@@ -306,6 +400,25 @@ def test_held_out_rows_shape_nothing(tmp_path):
     assert column(data, "d").counts == tuple(np.bincount(ours.astype(int)))
     again = opened(tmp_path, "n,c,d\n" + "\n".join(reversed(lines)) + "\n", held_out=0.3)
     assert len(again) == len(data)  # by content, not by place
+
+
+def test_copies_stay_on_one_side_whatever_identifies_them(tmp_path):
+    """Twins but for a number, which a schema calls an identifier or drops."""
+    twins = [f"{k},{1000 + k // 2},{k // 2 % 7},note {k}" for k in range(600)]
+    schema = '[columns]\nn = "identifier"\nnote = "drop"\npay = "integer"\n'
+    data = opened(tmp_path, "n,pay,c,note\n" + "\n".join(twins) + "\n", schema, held_out=0.3)
+    theirs = decode(data.held_out.pixels, Layout(data.spec.columns))["pay"]
+    assert len(theirs) > 100
+    assert not np.any(np.unique(theirs, return_counts=True)[1] % 2)
+
+
+def test_a_target_follows_no_rule(tmp_path):
+    """The states of such a column are its distances from another, not its values."""
+    text = "a,b\n" + "".join(f"{k},{k + k % 2}\n" for k in range(50))
+    schema = 'rules = ["a <= b"]\n[columns]\na = "integer"\nb = "integer"\n'
+    assert not any(c.target for c in opened(tmp_path, text, schema).spec.columns)
+    with pytest.raises(SparringError, match="no rule to follow"):
+        opened(tmp_path, text, 'target = "b"\n' + schema)
 
 
 def test_settings_of_pictures_are_refused(tmp_path):

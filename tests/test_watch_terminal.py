@@ -74,7 +74,15 @@ def test_live(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal, file = live()
     play(terminal)
     text = file.getvalue()
-    for said in ("dcgan on digits", "100%", "60 / 60 kimg", "1,234 img/s", "2.0 GB", "D on reals", "D.discriminator"):
+    for said in (
+        "dcgan on digits",
+        "100%",
+        "60 / 60 kimg",
+        "1,234 samples/s",
+        "2.0 GB",
+        "D on reals",
+        "D.discriminator",
+    ):
         assert said in text
     for said in (
         "0.6931",
@@ -116,7 +124,7 @@ def test_plain_lines() -> None:
     first, *tenths, verdict = file.getvalue().splitlines()
     assert first == "dcgan on digits: 0 of 60 kimg"
     assert [line.split("%")[0].strip() for line in tenths] == [str(10 * k) for k in range(1, 11)]
-    assert tenths[0].endswith("6 of 60 kimg  1,234 img/s  44s left  losses D.discriminator 0.6931, G.generator 3.5")
+    assert tenths[0].endswith("6 of 60 kimg  1,234 samples/s  44s left  losses D.discriminator 0.6931, G.generator 3.5")
     assert verdict.strip() == "verdict: [bold]collapsed[/] :boom: [2J"
     assert "\x1b" not in file.getvalue()
 

@@ -135,6 +135,23 @@ def test_networks_are_compiled_in_training_and_not_where_a_penalty_is_played():
 
 
 @of_the_compiler
+def test_a_network_that_fades_is_compiled_at_each_size_and_not_at_each_step():
+    engine, usual = engine_of("progressive"), engine_of("progressive")
+    backend = Counted()
+    assert compile_networks(engine, backend) == ""
+    graphs = []
+    for _ in range(8):
+        engine.step()
+        graphs.append(backend.graphs)
+    fading = [usual.game.grown(8 * step) % 1 > 0 for step in range(8)]
+    assert fading.count(True) > 1
+    assert all(graphs[step] == graphs[step - 1] for step in range(1, 8) if fading[step])
+    assert graphs[-1] > graphs[0]  # the larger size
+    play(usual, 8)
+    assert_close(dict(conformance.whole_state(engine)), dict(conformance.whole_state(usual)), 1e-5)
+
+
+@of_the_compiler
 @pytest.mark.parametrize("name", ["r3gan", "stylegan2"])
 def test_penalties_keep_their_gradients_beside_compiled_networks(name):
     engine = engine_of(name)

@@ -22,6 +22,7 @@ FORMATS = (
 )
 EPOCH = datetime(1970, 1, 1)
 MOST_DECIMALS = 9
+LARGEST = 1e150  # squares of numbers, and their sums, have to be finite
 
 
 def is_missing(text: str) -> bool:
@@ -30,8 +31,8 @@ def is_missing(text: str) -> bool:
 
 
 def is_number(text: str) -> bool:
-    """Whether a cell is a finite number: ``01234`` is none (a code), nor is ``1_000``, ``0x1f`` or ``inf``."""
-    return NUMBER.fullmatch(text) is not None and text not in (".", "+.", "-.") and abs(float(text)) < 1e300
+    """Whether a cell is a number below `LARGEST`: ``01234`` is none (a code), nor is ``1_000``, ``0x1f`` or ``inf``."""
+    return NUMBER.fullmatch(text) is not None and text not in (".", "+.", "-.") and abs(float(text)) < LARGEST
 
 
 def to_number(text: str) -> float:

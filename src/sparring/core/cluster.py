@@ -121,11 +121,11 @@ class Cluster:
         dist.all_reduce(extremes, dist.ReduceOp.MAX)
         return bool(extremes.sum().item() == 0)  # the largest is the smallest
 
-    def any(self, flag: bool, device: torch.device) -> bool:
+    def any(self, flag: bool) -> bool:
         """Whether any process says yes: how a signal to one stops all at the same step."""
         if self.size == 1:
             return flag
-        votes = torch.tensor(float(flag), device=device)
+        votes = torch.tensor(float(flag))  # not on the device, which would have to finish all it has still to do
         dist.all_reduce(votes)
         return bool(votes.item() > 0)
 

@@ -202,6 +202,13 @@ class Layout:
         return tuple(span.first for span in self.choices)
 
 
+def extent(column: Column, columns: Sequence[Column]) -> tuple[float, float]:
+    """The least and the largest number that a column of numbers can hold, by the rule that it follows if it has one."""
+    followed = [other for other in columns if other.name in (column.base, *column.terms)]
+    own = () if column.kind == "sum" else (column,)
+    return sum(part.minimum for part in (*own, *followed)), sum(part.maximum for part in (*own, *followed))
+
+
 def shares(counts: Sequence[int]) -> list[float]:
     """Cumulative shares, the last of them 1."""
     total = max(sum(counts), 1)

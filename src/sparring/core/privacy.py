@@ -31,5 +31,9 @@ class Private:
                 raise ValueError(f"dp.{name} is a number from 0 on, got {value}")
         if not 0 < self.clip < math.inf:
             raise ValueError(f"dp.clip must be above 0, got {self.clip}")
+        if not self.epsilon and (self.delta, self.clip, self.noise, self.counts) != (0, 1, 0, 0):
+            raise ValueError(
+                "dp.delta, clip, noise and counts do nothing without dp.epsilon; say that, or leave them out"
+            )
         if self.delta >= 1:
             raise ValueError(f"dp.delta is a chance, far below 1; got {self.delta}")

@@ -12,6 +12,7 @@ from sparring.core.columns import Column, Layout, shares
 
 Values = NDArray[np.float64] | NDArray[np.int64]
 UNKNOWN = -2  # the code of a category that a column does not know; -1 is missing
+SAME = 1e-8  # relative difference of numbers without a last decimal that are the same: nine digits of them are written
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def _numbers(column: Column, numbers: Values) -> tuple[Values, NDArray[np.float6
         points = np.array(column.points)
         order = points.argsort()
         near = nearest(points[order], filled)
-        found = left & (np.abs(points[order][near] - filled) <= 0.5 * 10.0 ** -max(column.decimals, 0) * 0.999)
+        found = left & (np.abs(points[order][near] - filled) <= tolerance(filled, column.decimals))
         if not modes:
             found = left  # nothing else could be said
         state[found] = modes + order[near][found]
@@ -131,14 +132,20 @@ def _numbers(column: Column, numbers: Values) -> tuple[Values, NDArray[np.float6
 def place_in_modes(
     numbers: Values, centres: NDArray[np.float64], reaches: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """For each number the likeliest of the modes that reach it, and the scalar; beyond all of them the nearest, at 1.
+    """For each number the densest of the modes that reach it, and the scalar; beyond all of them the nearest, at 1.
 
-    A reach is four standard deviations or more, so the density falls with 8 z^2, z the distance in reaches.
+    How much of the data is in a mode does not count. A reach is four standard deviations or more, so the density falls
+    with 8 z^2, z the distance in reaches.
     """
     z = (numbers[:, None] - centres) / reaches
     score = np.where(np.abs(z) <= 1, -8 * z**2 - np.log(reaches), -1e9 * np.abs(z))
     mode = score.argmax(1)
     return mode, np.clip(z[np.arange(len(numbers)), mode], -1, 1)
+
+
+def tolerance(numbers: Values, decimals: int) -> NDArray[np.float64]:
+    """How far another may lie from each of ``numbers`` and be the same to so many decimals (-1: without a last one)."""
+    return SAME * np.abs(numbers) if decimals < 0 else np.full(len(numbers), 0.5 * 10.0**-decimals * 0.999)
 
 
 def nearest(ordered: NDArray[np.float64], numbers: Values) -> NDArray[np.int64]:

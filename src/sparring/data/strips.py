@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from sparring.core.errors import SparringError
+from sparring.data.decode import BadPictureError
 from sparring.data.depth import Kind, Meta
 
 LEVEL = 1  # of compression: more takes several times as long, and noise does not get smaller
@@ -74,19 +74,19 @@ class Strips(ABC):
 def open_strips(
     kind: Kind, path: Path, shape: tuple[int, int, int], dtype: np.dtype, meta: Meta, first: bool
 ) -> Strips:
-    """A writer of that kind. Raises `SparringError` for what such a file cannot hold."""
+    """A writer of that kind. Raises `BadPictureError` for what such a file cannot hold."""
     if kind == "npy":
         return NpyStrips(path, shape, dtype, meta, first)
     if shape[2] not in PNG_TYPES:
-        raise SparringError(f"{path}: a {kind} of {shape[2]} channels is not written; say --format npy")
+        raise BadPictureError(f"a {kind} of {shape[2]} channels is not written; say --format npy")
     if kind == "png":
         if dtype not in (np.uint8, np.uint16):
-            raise SparringError(f"{path}: a PNG holds 8 and 16 bits, not {dtype}; say --format tiff or npy")
+            raise BadPictureError(f"a PNG holds 8 and 16 bits, not {dtype}; say --format tiff or npy")
         return PngStrips(path, shape, dtype, meta)
     if dtype.kind not in "uif" or dtype.itemsize > 4:
-        raise SparringError(f"{path}: a TIFF of {dtype} is not written; say --format npy")
+        raise BadPictureError(f"a TIFF of {dtype} is not written; say --format npy")
     if int(np.prod(shape)) * dtype.itemsize > MOST_TIFF:
-        raise SparringError(f"{path}: a TIFF holds 4 GiB at most; say --format png or npy")
+        raise BadPictureError("a TIFF holds 4 GiB at most; say --format png or npy")
     return TiffStrips(path, shape, dtype, meta)
 
 

@@ -56,9 +56,10 @@ class Logits(Probe):
         if fake is None:
             return
         fake = by_sample(fake)
-        spread = ((real.var() + fake.var()) / 2).sqrt()
         self.means.add("auc", auc(real, fake))
-        self.means.add("logit_gap", (real.mean() - fake.mean()) / spread.clamp(min=1e-12))
+        if min(len(real), len(fake)) > 1:  # one sample, as translators are often trained with, has no spread
+            spread = ((real.var() + fake.var()) / 2).sqrt()
+            self.means.add("logit_gap", (real.mean() - fake.mean()) / spread.clamp(min=1e-12))
         self.means.add("logit_size", real.abs().max().maximum(fake.abs().max()))
 
     def report(self) -> dict[str, float]:

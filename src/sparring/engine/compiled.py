@@ -70,7 +70,9 @@ def compile_network(module: nn.Module, backend: Backend) -> None:
     fast = torch.compile(whole, backend=backend, dynamic=False, options=options)
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        plain = not module.training or current_pass() is not None
+        # How far a fade has come would be compiled in, and compiled anew with each step of it.
+        fading = any(isinstance(given, float) and not given.is_integer() for given in args)
+        plain = fading or not module.training or current_pass() is not None
         return (whole if plain else fast)(*args, **kwargs)
 
     call_through(module, call)

@@ -88,8 +88,9 @@ class Deferred:
     def __init__(self, train: Train, device: torch.device):
         self.limit, self.device = patience(train), device
         self.stumbles: list[NonFinite] = []
-        self.turns: dict[str, list[str]] = {}  # a turn's name to the names of the parameters that move in it
-        self.norms: dict[str, Tensor] = {}  # and to the norm of each one's gradient where it stumbled last
+        # A turn's name and those of the parameters that move in it, more and more where a network grows, to the norm of
+        # each one's gradient where it stumbled last.
+        self.norms: dict[tuple[str, tuple[str, ...]], Tensor] = {}
         self._forget(0)
 
     def _forget(self, skipped: int) -> None:
@@ -98,7 +99,7 @@ class Deferred:
 
         self.row = self.before = number(skipped)  # skipped since the last step without any
         self.count, self.over = number(0), number(0)  # skipped since they were read; whether patience has ended
-        self.at, self.where = number(0), number(0)  # images shown and turn of the last of them
+        self.at, self.where = number(0), number(0)  # images shown and place in `norms` of the last of them
 
     @property
     def skipped(self) -> int:
@@ -121,13 +122,13 @@ class Deferred:
         bad = ~norm.isfinite()
         if not moving:
             return bad.float()
-        self.turns[turn] = [name for name, _ in moving]
+        key = (turn, tuple(name for name, _ in moving))
         norms = torch.stack(torch._foreach_norm([gradient for _, gradient in moving]))
         new = bad & (self.over == 0)
         self.row, self.count = self.row + new, self.count + new
         self.at = torch.where(new, nimg, self.at)
-        self.where = torch.where(new, list(self.turns).index(turn), self.where)
-        self.norms[turn] = torch.where(new, norms, self.norms.get(turn, norms))
+        self.norms[key] = torch.where(new, norms, self.norms.get(key, norms))
+        self.where = torch.where(new, list(self.norms).index(key), self.where)
         self.over = self.over | (new & (self.row > self.limit))
         return (bad | (self.over > 0)).float()
 
@@ -135,11 +136,9 @@ class Deferred:
         count, over, at, where = torch.stack([self.count, self.over, self.at, self.where]).tolist()
         if not count:
             return
-        turn = list(self.turns)[where]
-        wrong = (~self.norms[turn].isfinite()).tolist()
-        failure = NonFinite(
-            turn, next((n for n, bad in zip(self.turns[turn], wrong, strict=True) if bad), TOGETHER), at
-        )
+        (turn, names), norms = list(self.norms.items())[where]
+        wrong = (~norms.isfinite()).tolist()
+        failure = NonFinite(turn, next((n for n, bad in zip(names, wrong, strict=True) if bad), TOGETHER), at)
         self.stumbles += [failure] * (count - over)
         self._forget(self.skipped)
         if over:

@@ -199,8 +199,9 @@ class Engine:
 
     def _freeze_all_but(self, movers: Sequence[str]) -> None:
         """Only movers record graphs for their weights, held layers aside: less work, and no stray gradients."""
-        for name, player in self.players.items():
-            player.requires_grad_(name in movers or self.train.reference)
+        for name, parameters in self.optimisers.named.items():
+            for _, parameter in parameters:
+                parameter.requires_grad_(name in movers or self.train.reference)
         self.held.hold()
 
     # ------------------------------------------------------------------ who watches

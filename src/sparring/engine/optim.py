@@ -104,6 +104,9 @@ class Optimisers:
         shared_by: Cluster | None = None,
     ):
         self.players, self.settings = dict(players), dict(settings)
+        self.named = {
+            name: [(f"{name}.{key}", p) for key, p in net.named_parameters()] for name, net in players.items()
+        }
         self.shared_by = shared_by or Cluster()
         shard = self.shared_by.size > 1
         self.of = {name: build(self.settings[name], player, reference, shard) for name, player in self.players.items()}
@@ -131,7 +134,7 @@ class Optimisers:
 
     def parameters(self, movers: tuple[str, ...]) -> list[tuple[str, nn.Parameter]]:
         """The movers' parameters by name, ``D.conv.weight``."""
-        return [(f"{name}.{key}", p) for name in movers for key, p in self.players[name].named_parameters()]
+        return [pair for name in movers for pair in self.named[name]]
 
     def state(self) -> dict[str, Tensor]:
         """``player/parameter/entry`` to tensor. Rates are functions of position and need no saving.

@@ -31,8 +31,12 @@ class Bucket:
     def send(self, cluster: Cluster) -> None:
         """Begin to add them up over the processes."""
         gradients = [p.grad for p in self.parameters]
-        first = self.parameters[0]
-        marks = torch.tensor([float(g is not None) for g in gradients], dtype=first.dtype, device=first.device)
+        marks = self.parameters[0].new_ones(
+            len(gradients)
+        )  # made on the device: what is sent there would be waited for
+        for place, gradient in enumerate(gradients):
+            if gradient is None:
+                marks[place] = 0
         parts = [torch.zeros_like(p) if g is None else g for p, g in zip(self.parameters, gradients, strict=True)]
         self.flat = torch.cat([*(part.detach().reshape(-1) for part in parts), marks])
         self.work = cluster.add_up(self.flat)

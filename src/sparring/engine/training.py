@@ -118,7 +118,7 @@ class Training:
                 while (
                     engine.nimg < total
                     and not (self.enough or self.taken_back)
-                    and not engine.cluster.any(stop.is_set(), engine.device)
+                    and not engine.cluster.any(stop.is_set())
                 ):
                     before = engine.nimg
                     try:
@@ -158,7 +158,7 @@ class Training:
             self.engine.guard.settle()
         if self.eval_nimg and (last or due(self.eval_nimg)):
             enough = self.evaluate is not None and self.evaluate(self.engine)
-            self.enough = self.engine.cluster.any(enough, self.engine.device)
+            self.enough = self.engine.cluster.any(enough)
         if last or self.enough:
             return  # the end has its own tick, picture and save
         if due(self.tick_nimg):
@@ -173,7 +173,7 @@ class Training:
 
     def _overdue(self) -> bool:
         late = time.monotonic() - self.saved[0] > 60 * self.engine.train.save_minutes
-        return self.engine.cluster.any(late, self.engine.device) if self.engine.cluster.size > 1 else late
+        return self.engine.cluster.any(late)
 
     # ------------------------------------------------------------------ what happens now and then
 

@@ -52,7 +52,7 @@ def extract_cached(
         rows = min(SHARD, count - start)
         path = place / f"{start:09d}.safetensors"
         shard = _read(path, rows, extractor.dim)
-        if cluster.any(shard is None, torch.device("cpu")) or shard is None:
+        if cluster.any(shard is None) or shard is None:
             share = cluster.share(rows, BATCH)
             told = (lambda done, before=start + share.start: progress(before + done)) if progress else None
             own = extract(_first(batches(start + share.start), len(share)), extractor, told)

@@ -93,12 +93,14 @@ class Sides:
         reals: the reference.
         null: two sets of reals without a sample in common; the first plays the samples in real-vs-real numbers.
         null_words: what those two are, for people.
-        train: what the generator learnt from, where that is known.
+        train: what the generator learnt from, where that is known; of much of it a part.
         held_out: whether training never saw ``reals``.
         own_classes: whether the feature network's classes are those of the labels.
         seed: of the metrics' own random choices.
         spec: of all of them, where a metric cannot read samples without it, as those of tables cannot.
         palette: of the label maps that pictures are made from, the colour of each class.
+        learnt: all that the generator learnt from, where that is in memory.
+        overlap: how many of ``reals`` that follow one share steps of time with it, where these are windows of series.
     """
 
     reals: Sample
@@ -110,6 +112,8 @@ class Sides:
     seed: int = 0
     spec: DataSpec | None = None
     palette: tuple[str, ...] = ()
+    learnt: Sample | None = None
+    overlap: int = 0
 
     @property
     def least(self) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from sparring.core.columns import Column, Layout
+from sparring.core.columns import Column, Layout, extent
 from sparring.core.errors import SparringError
 from sparring.core.rows import Rows, Values, compact, expand
 from sparring.core.rows import decode as to_values
@@ -73,15 +73,16 @@ def grid(rows: Tensor, spec: DataSpec | None = None) -> Image.Image:
     pen = ImageDraw.Draw(sheet)
     for place, (column, own) in enumerate(charts):
         corner = (GAP + place % across * (width + GAP), GAP + place // across * (height + GAP))
-        _chart(pen, corner, column, bars_of(column, own))
+        _chart(pen, corner, column, bars_of(column, own, extent(column, decoded.columns)))
     return sheet
 
 
-def bars_of(column: Column, own: Values) -> np.ndarray:
-    """Shares of rows ``(bars,)``: of each category (the commonest in the data first), or of equal ranges of numbers."""
+def bars_of(column: Column, own: Values, ends: tuple[float, float]) -> np.ndarray:
+    """Shares of rows ``(bars,)``: of each category (the commonest in the data first), or of equal ranges of numbers
+    between ``ends``."""
     if column.numeric:
         numbers = own[~np.isnan(own)]
-        counts = np.histogram(numbers, BARS, (column.minimum, max(column.maximum, column.minimum + 1e-9)))[0]
+        counts = np.histogram(numbers, BARS, (ends[0], max(ends[1], ends[0] + 1e-9)))[0]
     else:
         states = len(column.categories) + len(column.rest)
         order = np.argsort(-np.array(column.counts[: len(column.categories)] or [0] * len(column.categories)))

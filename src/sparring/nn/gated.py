@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import elu, interpolate, leaky_relu
 
+from sparring.nn.convolution import Conv2d
 from sparring.nn.padding import whole_multiple
 from sparring.nn.spectral import spectral
 
@@ -60,7 +61,7 @@ class GatedEncoderDecoder(nn.Module):
             GatedConv(half, half),
             GatedConv(half, width, resize="up"),
             GatedConv(width, max(1, width // 2)),
-            nn.Conv2d(max(1, width // 2), outputs, 3, padding=1),
+            Conv2d(max(1, width // 2), outputs, 3, padding=1),
             nn.Tanh(),
         )
 
@@ -100,7 +101,7 @@ class Inpainter(nn.Module):
 
 
 class GlobalPatchDiscriminator(nn.Module):
-    """A critic of patches and of the whole picture, both spectrally normalised; logits ``(n, k)``, the whole's last.
+    """A critic of patches and one of the whole picture, both spectrally normalised: logits ``(n, k)`` and ``(n, 1)``.
 
     Every place and channel of the patch critic's last map is a logit (SN-PatchGAN, Yu et al. 2019, sec. 3.2); the
     whole's is read off the mean of that map.
@@ -113,8 +114,8 @@ class GlobalPatchDiscriminator(nn.Module):
         self.whole = nn.Linear(widths[-1], 1)
         spectral(self)
 
-    def forward(self, images: Tensor, *others: Tensor) -> Tensor:
+    def forward(self, images: Tensor, *others: Tensor) -> list[Tensor]:
         x = torch.cat([images, *others], 1)
         for place, conv in enumerate(self.patches):
             x = conv(leaky_relu(x, 0.2) if place else x)
-        return torch.cat([x.flatten(1), self.whole(leaky_relu(x, 0.2).mean((2, 3)))], 1)
+        return [x.flatten(1), self.whole(leaky_relu(x, 0.2).mean((2, 3)))]

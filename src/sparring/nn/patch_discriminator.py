@@ -65,8 +65,8 @@ class MultiScaleDiscriminator(nn.Module):
         super().__init__()
         self.critics = nn.ModuleList(PatchDiscriminator(inputs, width, layers, norm) for _ in range(scales))
 
-    def forward(self, images: Tensor, *others: Tensor) -> Tensor:
-        """All their logits, ``(n, k)``."""
+    def forward(self, images: Tensor, *others: Tensor) -> list[Tensor]:
+        """The logits of each, ``(n, 1, h', w')``."""
         return self.logits(self.features(images, *others))
 
     def features(self, images: Tensor, *others: Tensor) -> list[list[Tensor]]:
@@ -80,6 +80,6 @@ class MultiScaleDiscriminator(nn.Module):
         return found
 
     @staticmethod
-    def logits(features: list[list[Tensor]]) -> Tensor:
-        """The logits among them, ``(n, k)``."""
-        return torch.cat([each[-1].flatten(1) for each in features], 1)
+    def logits(features: list[list[Tensor]]) -> list[Tensor]:
+        """The logits among them."""
+        return [each[-1] for each in features]

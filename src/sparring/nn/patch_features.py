@@ -24,6 +24,9 @@ class PatchSampler(nn.Module):
             nn.Sequential(nn.Linear(width, size), nn.ReLU(), nn.Linear(size, size)) for width in channels
         )
         self.apply(initialise)
+        for name, value in self.named_parameters():  # beside weights this small, others would make all patches alike
+            if name.endswith("bias"):
+                nn.init.zeros_(value)
 
     def forward(self, maps: Sequence[Tensor], places: Sequence[Tensor]) -> list[Tensor]:
         """``places`` as `choose_places` draws them, so that two pictures can be asked at the same ones."""

@@ -121,7 +121,7 @@ class ResGenerator(nn.Module):
         self.place = depth - min(attention_level(shape, attention), depth) if attention else -1  # before which block
         self.attention = SelfAttention(widths[self.place]) if attention else None
         self.norm = nn.BatchNorm2d(widths[-1])
-        self.out = nn.Conv2d(widths[-1], channels, 3, padding=1)
+        self.out = Conv2d(widths[-1], channels, 3, padding=1)
         self.apply(initialise)
         nn.init.xavier_uniform_(self.out.weight)
 

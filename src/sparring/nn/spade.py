@@ -5,6 +5,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, leaky_relu, relu
 
+from sparring.nn.convolution import Conv2d
 from sparring.nn.padding import whole_multiple
 from sparring.nn.spectral import spectral
 
@@ -72,7 +73,7 @@ class SPADEGenerator(nn.Module):
             SPADEBlock(before, after, labels, hidden, norm)
             for before, after in zip([widths[0], *widths], widths, strict=False)
         )
-        self.last = nn.Conv2d(widths[-1], channels, 3, padding=1)
+        self.last = Conv2d(widths[-1], channels, 3, padding=1)
 
     def forward(self, labels: Tensor) -> Tensor:
         return whole_multiple(self.draw, labels, 2**self.ups)

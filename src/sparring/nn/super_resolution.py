@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, leaky_relu
 
+from sparring.nn.convolution import Conv2d
 from sparring.nn.resample import enlarge
 
 GROWTH = 0.5  # channels that a dense block's layers add, of the trunk's width
@@ -39,7 +40,7 @@ class SRResNet(nn.Module):
             *(layer for step in steps_of(scale) for layer in shuffled(width, step, nn.LeakyReLU(0.1)))
         )
         self.last = nn.Conv2d(width, width, 3, padding=1)
-        self.out = nn.Conv2d(width, channels, 3, padding=1)
+        self.out = Conv2d(width, channels, 3, padding=1)
         _shrink(self, 0.1)
         nn.init.zeros_(self.out.weight)  # begin with bicubic
 
@@ -81,7 +82,7 @@ class RRDBNet(nn.Module):
         self.after = nn.Conv2d(width, width, 3, padding=1)
         self.up = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in self.steps)
         self.last = nn.Conv2d(width, width, 3, padding=1)
-        self.out = nn.Conv2d(width, channels, 3, padding=1)
+        self.out = Conv2d(width, channels, 3, padding=1)
         _shrink(self, 0.1)
         nn.init.zeros_(self.out.weight)  # begin with bicubic
 

@@ -1,5 +1,6 @@
 """Networks for rows of a table: what they end in, and perceptrons as in CTGAN and TVAE (Xu et al. 2019, sec. 4.4)."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -84,6 +85,8 @@ class States(nn.Module):
 
     def hard(self, raw: Tensor, uniform: Tensor) -> Tensor:
         """States drawn by their logits, as padded shares ``(n, columns, most)`` of 0 and 1."""
+        if not self.columns:
+            return raw.new_zeros(len(raw), 0, 0)
         return one_hot(self.noisy(raw, uniform).argmax(2), self.most).to(raw.dtype)
 
     def cross_entropy(self, raw: Tensor, target: Tensor) -> Tensor:
@@ -124,15 +127,21 @@ class TableGenerator(nn.Module):
 
 
 class TableDecoder(nn.Module):
-    """z to a raw row ``(n, width)``, and the standard deviation of each scalar, within [0.01, 1]."""
+    """z to a raw row ``(n, width)``, and the standard deviation of each scalar, between 0.01 and 1, at first 0.1.
+
+    It is learnt as the place ``sigmoid(STEEP * theta)`` between those ends. A number that is cut off there would get
+    stuck beyond them; at first this moves as fast as that would.
+    """
+
+    STEEP = 12.0
 
     def __init__(self, inputs: int, widths: Sequence[int], outputs: int, scalars: int):
         super().__init__()
         self.layers = perceptron(inputs, widths, outputs)
-        self.deviations = nn.Parameter(torch.full((scalars,), 0.1))
+        self.theta = nn.Parameter(torch.full((scalars,), -math.log(10) / self.STEEP))
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        return self.layers(z), self.deviations.clamp(0.01, 1.0)
+        return self.layers(z), 0.01 + 0.99 * torch.sigmoid(self.STEEP * self.theta)
 
 
 def table_critic(inputs: int, widths: Sequence[int], dropout: float) -> nn.Sequential:

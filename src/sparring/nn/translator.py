@@ -13,6 +13,7 @@ from sparring.nn.dcgan import initialise
 from sparring.nn.padding import whole_multiple
 
 DOWNS = 2
+SHORT = 0.97  # of white and black, which tanh cannot reach
 LEAST = 8  # pixels a side, of which two are left where edges are mirrored last
 
 
@@ -24,10 +25,14 @@ class Translator(nn.Module):
         blocks: residual blocks.
         smooth: blur before leaving pixels out and enlarge smoothly (Zhang 2019), as CUT does, in place of strided and
             transposed convolutions.
+        change: make a change to the picture in place of a picture: it begins as nearly the picture itself.
     """
 
-    def __init__(self, inputs: int, outputs: int, width: int, blocks: int, smooth: bool = False):
+    def __init__(self, inputs: int, outputs: int, width: int, blocks: int, smooth: bool = False, change: bool = False):
         super().__init__()
+        if change and inputs != outputs:
+            raise ValueError(f"{inputs} channels cannot be changed into {outputs}")
+        self.change = change
         narrow, wide = 2 * width, 4 * width
         self.channels = [inputs, narrow, wide, *[wide] * blocks]  # of `features`, at full size and then stage by stage
         down = _smooth_down if smooth else _strided_down
@@ -36,9 +41,11 @@ class Translator(nn.Module):
         half, quarter = nn.Sequential(*begin, *down(width, narrow)), nn.Sequential(*down(narrow, wide))
         self.stages = nn.ModuleList([half, quarter, *(ResidualBlock(wide) for _ in range(blocks))])
         self.finish = nn.Sequential(
-            *up(wide, narrow), *up(narrow, width), nn.ReflectionPad2d(3), nn.Conv2d(width, outputs, 7), nn.Tanh()
+            *up(wide, narrow), *up(narrow, width), nn.ReflectionPad2d(3), nn.Conv2d(width, outputs, 7)
         )
         self.apply(initialise)
+        if change:
+            nn.init.zeros_(self.finish[-1].weight)
 
     def forward(self, images: Tensor) -> Tensor:
         return whole_multiple(self.translate, images, 2**DOWNS, least=LEAST)
@@ -49,7 +56,7 @@ class Translator(nn.Module):
         for stage in self.stages:
             x = stage(x)
         made: Tensor = self.finish(x)
-        return made
+        return torch.tanh(made + torch.atanh(SHORT * images) if self.change else made)
 
     def features(self, images: Tensor, taps: Sequence[int]) -> list[Tensor]:
         """What the first half makes of pictures, at tap 0 the pictures themselves, at k what stage k makes of them."""

@@ -18,7 +18,7 @@ from sparring.core.errors import SparringError
 from sparring.core.privacy import Private
 from sparring.core.spec import DataSpec
 
-ORDERS = (*range(2, 21), 24, 28, 32, 40, 48, 64, 128)  # of Renyi's divergence; the best of them counts
+ORDERS = (*range(2, 21), 24, 28, 32, 40, 48, 64, 128, 256, 512, 1024)  # of Renyi's divergence; the best of them counts
 COUNTS_SHARE = 0.2  # of epsilon that noise in counts would spend by itself; squares add up, so training hardly notices
 DIGITS = 3  # of the noise
 SEED_BITS = 53  # a recipe's whole numbers hold no more
@@ -129,16 +129,25 @@ def spent(noise: float, counts: float, delta: float, reading: Reading) -> float:
 
 @cache
 def noise_of_gradients(epsilon: float, delta: float, reading: Reading, counts: float) -> float:
-    """The least noise, in units of clip, by which all of a run spends no more than ``epsilon``, rounded up."""
+    """The least noise, in units of clip, by which all of a run spends no more than ``epsilon``, rounded up.
+
+    Raises `SparringError` where no noise does.
+    """
     accounting = library()
-    noise = accounting.calibrate_dp_mechanism(
-        lambda: fresh(accounting),
-        lambda noise: event(accounting, noise, counts, reading),
-        epsilon,
-        delta,
-        accounting.LowerEndpointAndGuess(0.02, 2.0),
-        tol=2e-3,
-    )
+    try:
+        noise = accounting.calibrate_dp_mechanism(
+            lambda: fresh(accounting),
+            lambda noise: event(accounting, noise, counts, reading),
+            epsilon,
+            delta,
+            accounting.LowerEndpointAndGuess(0.02, 2.0),
+            tol=2e-3,
+        )
+    except ValueError:
+        raise SparringError(
+            f"game.dp.epsilon {epsilon:g} at delta {delta:g} cannot be met with noise of {counts:g} rows in counts; "
+            "take a larger epsilon or delta, or leave game.dp.counts out"
+        ) from None
     return rounded_up(noise)
 
 

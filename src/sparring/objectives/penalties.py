@@ -46,15 +46,20 @@ def r2(critic: Critic, fake: Tensor, gamma: float) -> Tensor:
     return gamma / 2 * squared_gradient_norm(critic, fake).mean()
 
 
-def wgan_gp(critic: Critic, real: Tensor, fake: Tensor, mix: Tensor, weight: float = 10.0) -> Tensor:
+def wgan_gp(
+    critic: Critic, real: Tensor, fake: Tensor, mix: Tensor, weight: float = 10.0, one_sided: bool = False
+) -> Tensor:
     """weight * E (||grad D(u)|| - 1)^2 at u = mix x + (1 - mix) G(z) (Gulrajani et al. 2017, eq. 3).
 
-    ``mix`` is uniform in [0, 1), one number per sample: ``batch.uniform(1, 1, 1)`` for pictures.
+    Args:
+        mix: uniform in [0, 1), one number per sample: ``batch.uniform(1, 1, 1)`` for pictures.
+        one_sided: slopes below 1 cost nothing: max(0, ||grad D(u)|| - 1) (WGAN-LP, Petzka et al. 2018).
     """
     if mix.numel() != len(real):
         raise ValueError(f"mix holds one number per sample, {len(real)} of them; got {tuple(mix.shape)}")
     between = mix * real.detach() + (1 - mix) * fake.detach()
-    return weight * (gradient_norm(critic, between) - 1).square().mean()
+    excess = gradient_norm(critic, between) - 1
+    return weight * (relu(excess) if one_sided else excess).square().mean()
 
 
 def dragan(critic: Critic, real: Tensor, noise: Tensor, mix: Tensor, weight: float = 10.0) -> Tensor:

@@ -4,6 +4,7 @@ from sparring.core.recipe import Recipe
 
 # Narrow networks at 64 pixels, so that a CPU gets somewhere in minutes.
 SMALL = {"size": "64"}
+FLIPPED = {**SMALL, "flip": True}
 UNPAIRED = {"width": 16, "blocks": 4}
 
 
@@ -12,7 +13,7 @@ def pix2pix_cpu() -> Recipe:
 
     Command: ``sparring train pairs/ --recipe pix2pix_cpu``. Hardware: a CPU. Time and numbers: not measured yet.
     """
-    return Recipe("pairs", "pix2pix", {"data": SMALL, "game": {"width": 32}, "train": {"kimg": 40, "batch": 4}})
+    return Recipe("pairs", "pix2pix", {"data": FLIPPED, "game": {"width": 32}, "train": {"kimg": 40, "batch": 4}})
 
 
 def pix2pix_gpu() -> Recipe:
@@ -28,7 +29,7 @@ def cyclegan_cpu() -> Recipe:
 
     Command: ``sparring train horse2zebra/ --recipe cyclegan_cpu``. Hardware: a CPU. Time and numbers: not measured yet.
     """
-    settings = {"data": {**SMALL, "flip": True}, "game": UNPAIRED, "train": {"kimg": 12, "batch": 2, "ema_kimg": 1}}
+    settings = {"data": FLIPPED, "game": UNPAIRED, "train": {"kimg": 12, "batch": 2, "ema_kimg": 1}}
     return Recipe("horse2zebra", "cyclegan", settings)
 
 
@@ -48,7 +49,7 @@ def cut_cpu() -> Recipe:
     Command: ``sparring train horse2zebra/ --recipe cut_cpu``. Hardware: a CPU. Time and numbers: not measured yet.
     """
     game = {**UNPAIRED, "patches": 64}
-    settings = {"data": {**SMALL, "flip": True}, "game": game, "train": {"kimg": 12, "batch": 2, "ema_kimg": 1}}
+    settings = {"data": FLIPPED, "game": game, "train": {"kimg": 12, "batch": 2, "ema_kimg": 1}}
     return Recipe("horse2zebra", "cut", settings)
 
 
@@ -66,7 +67,7 @@ def spade_cpu() -> Recipe:
     Command: ``sparring train pairs/ --recipe spade_cpu``. Hardware: a CPU. Time and numbers: not measured yet.
     """
     game = {"width": 12, "hidden": 32}
-    return Recipe("pairs", "spade", {"data": SMALL, "game": game, "train": {"kimg": 40, "batch": 4}})
+    return Recipe("pairs", "spade", {"data": FLIPPED, "game": game, "train": {"kimg": 40, "batch": 4}})
 
 
 def spade_gpu() -> Recipe:

@@ -76,8 +76,10 @@ class Applier:
 
     @property
     def fills(self) -> bool:
-        """Whether transparency says what to make: of a network that is given one channel more than it makes."""
-        return self.wanted in (2, 4) and self.made == self.wanted - 1
+        """Whether transparency says what to make: of a network that learnt from single pictures, and is given one
+        channel more than it makes. Pairs may differ by a channel for reasons of their own.
+        """
+        return not self.game.spec.given and self.wanted in (2, 4) and self.made == self.wanted - 1
 
     def channels(self, picture: Picture) -> tuple[int, bool]:
         """How many channels the result has with its transparency, and whether it is grey because ``picture`` is.
@@ -115,7 +117,7 @@ class Applier:
         span, middle = (picture.high - picture.low) / 2, (picture.high + picture.low) / 2
         if palette is not None and (count != 3 or picture.values.dtype != np.uint8):
             raise BadPictureError("the run takes label maps: 8-bit pictures in the colours of its palette")
-        if self.fills and picture.alpha is None:
+        if self.fills and picture.alpha is None and count != self.wanted:
             raise BadPictureError("it has no transparency, and the run fills what is transparent")
         known = count == self.wanted or (count in (1, 3) and self.wanted <= 4)
         if palette is None and not known:
@@ -127,22 +129,26 @@ class Applier:
                 classes = palette.one_hot(torch.from_numpy(part).movedim(-1, 0)[None], ["it"])[0]
                 return classes.float() / 127.5 - 1
             values = torch.from_numpy((part.astype(np.float32) - middle) / span).movedim(-1, 0)
-            if count == self.wanted:
-                return values
-            colour = self.wanted - (self.wanted in (2, 4))
-            if colour == 3 and count < 3:
-                values = values[:1].expand(3, -1, -1)
-            elif colour == 1 and count == 3:
-                values = (values * torch.tensor(LUMA)[:, None, None]).sum(0, keepdim=True)
-            if self.wanted in (2, 4):
-                alpha = np.full(part.shape[:2], picture.high) if picture.alpha is None else picture.alpha[rows, columns]
-                shown = torch.from_numpy((np.asarray(alpha, np.float32) - middle) / span)
-                if self.fills:  # what is to be filled is not looked at
-                    values = values * (shown >= 0)
-                values = torch.cat([values, shown[None]])
+            if count != self.wanted:
+                values = self._as_wanted(values)
+                if self.wanted in (2, 4):
+                    alpha = None if picture.alpha is None else picture.alpha[rows, columns].astype(np.float32)
+                    shown = torch.ones(part.shape[:2]) if alpha is None else torch.from_numpy((alpha - middle) / span)
+                    values = torch.cat([values, shown[None]])
+            if self.fills:  # what is to be filled is not looked at
+                values = torch.cat([values[:-1] * (values[-1:] >= 0), values[-1:]])
             return values
 
         return read
+
+    def _as_wanted(self, values: Tensor) -> Tensor:
+        """Grey or colours ``(c, h, w)`` as the network takes them, without transparency."""
+        colour, count = self.wanted - (self.wanted in (2, 4)), len(values)
+        if colour == 3 and count < 3:
+            return values[:1].expand(3, -1, -1)
+        if colour == 1 and count == 3:
+            return (values * torch.tensor(LUMA)[:, None, None]).sum(0, keepdim=True)
+        return values
 
     def _make(self, tiles: Tensor) -> Tensor:
         """Tiles ``(n, c, h, w)`` through the network, on the CPU."""

@@ -25,7 +25,7 @@ def render(session: Session, console: Console) -> None:
     ways = {name: getattr(plan.train, name) for name in USUAL}
     facts.add_row("ways", ", ".join(f"{name} {USUAL[name] if way == 'auto' else way}" for name, way in ways.items()))
     facts.add_row("length", f"{plan.train.kimg:g} kimg in batches of {plan.train.batch}")
-    facts.add_row("time", f"about {duration(plan.train.nimg / speed)} at {speed:,.0f} img/s (measured just now)")
+    facts.add_row("time", f"about {duration(plan.train.nimg / speed)} at {speed:,.0f} samples/s (measured just now)")
     console.print(facts)
     schedule = Table(title="schedule at 0 kimg", title_justify="left")
     for column in ("turn", "moves", "every", "times"):

@@ -48,9 +48,10 @@ def sides_of(
 ) -> Sides:
     """What ``run`` learnt from, and two sides that it never saw.
 
-    Test side: what ``test`` names, else the test files that came with the data, else half of what the run held out.
-    Validation: what ``validation`` names, else what the run held out, the other half of it, or half of the test side
-    where nothing was held out.
+    Test side: what ``test`` names, else the test files that came with the data, else what the run held out: all of it
+    where ``validation`` names another side, else half.
+    Validation: what ``validation`` names, else what the run held out: all of it where there is another test side, else
+    the other half; and half of the test side where nothing was held out.
     Of samples that are the same on two sides only the one stays that comes first: training, validation, test.
 
     Raises:
@@ -75,6 +76,7 @@ def sides_of(
         raise SparringError("a study needs two classes or more")
     held_out = known.held_out
     if validation is not None:
+        given = held_out if given is None else given
         held_out = reals_of_run(run.folder, game.spec, validation, progress).reference
     choice, exam, where = _two(material, held_out, given)
     train, notes = material.read(known), [where]

@@ -35,7 +35,7 @@ def inspect(source: str, settings: Data = DEFAULT, progress: Progress | None = N
         report,
         would=(
             f"`sparring train {source}` would train {plan.family} for {plan.train.kimg:g} kimg ({passes:.0f} passes): "
-            f"about {duration(plan.train.nimg / speed)} here, at {speed:,.0f} img/s (measured just now)",
+            f"about {duration(plan.train.nimg / speed)} here, at {speed:,.0f} samples/s (measured just now)",
         ),
     )
 

@@ -50,7 +50,12 @@ class PlainExaminer(ABC):
             words = f"{len(null[0]):,} {self.things} learnt from against the {len(reference):,} held out"
         else:
             null, words = self.parts(reference)
-        self.sides = Sides(reference, null, words, train, reals.held_out, seed=seed, spec=reals.reference.spec)
+        self.sides = Sides(
+            *(reference, null, words, train, reals.held_out),
+            seed=seed,
+            spec=reals.reference.spec,
+            overlap=self.overlap(len(reference)),
+        )
 
     @abstractmethod
     def learnt(self, train: Sample, count: int) -> Sample:
@@ -59,6 +64,10 @@ class PlainExaminer(ABC):
     @abstractmethod
     def parts(self, reference: Sample) -> tuple[tuple[Sample, Sample], str]:
         """Where none is held out: two parts of the reference to compare with each other, and which they are."""
+
+    def overlap(self, count: int) -> int:
+        """How many that follow one share something with it, of ``count`` of the reference at equal distances."""
+        return 0
 
     def kept(self, samples: Tensor, game: Game) -> Tensor:
         """Samples as they are compared."""

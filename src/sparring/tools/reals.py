@@ -13,6 +13,7 @@ from sparring.data import DataSet, hold_out, open_data, open_test, with_classes
 from sparring.data.parallel import Progress
 from sparring.data.series import open_series
 from sparring.data.table import open_table
+from sparring.data.table.noisy import told_by
 from sparring.data.tars import expand
 from sparring.data.two_sides import open_test_sides
 from sparring.tools.plan import check_record
@@ -72,14 +73,25 @@ def reals_of_run(
         assert train is not None
         return reals_of_training(train, source, settings, progress)
     reference = open_alike(str(other), spec, settings, progress)
-    known = train is not None and train.fingerprint != reference.fingerprint
+    same = bool(source) and _path(source) == _path(str(other))
+    known = train is not None and not same and train.fingerprint != reference.fingerprint
     notes: tuple[str, ...] = reference.notes if spec.columns or spec.series else ()
+    if same:
+        notes = (
+            *notes,
+            f"{other} is what the run was trained on: nothing here counts as held out; leave --data out to compare "
+            "with the share that was held out, if there is one",
+        )
     if set(reference.spec.classes) <= set(spec.classes):
         reference = with_classes(reference, spec)
     elif spec.classes:
         reference = with_classes(reference, replace(spec, classes=(), class_counts=()))
-        notes = (f"{other} has other classes than the run: what needs them is left out",)
+        notes = (*notes, f"{other} has other classes than the run: what needs them is left out")
     return Reals(reference, "given with --data", train, known, notes)
+
+
+def _path(source: str) -> Path:
+    return Path(source).expanduser().resolve()
 
 
 def training_data(folder: RunFolder, saved: Mapping[str, Any], progress: Progress | None = None) -> DataSet:
@@ -96,6 +108,8 @@ def training_data(folder: RunFolder, saved: Mapping[str, Any], progress: Progres
             f"the data in {source} has changed since {folder.root} was trained; give it back its files, or "
             "name real data with --data"
         )
+    if train.spec.columns:  # those of a private run have other counts than the data
+        train = told_by(train, build(DataSpec, saved["spec"], "spec").columns)
     return train
 
 

@@ -11,16 +11,19 @@ from numpy.typing import NDArray
 from sparring.core.anomaly import Scores
 from sparring.core.config import Data, build
 from sparring.core.errors import SparringError
+from sparring.data import DataSet
 from sparring.data.builtin import FILES
 from sparring.data.parallel import Progress
-from sparring.data.table.strange import Strangers
+from sparring.data.table.strange import Strangers, read_strangers
 from sparring.data.tars import expand
 from sparring.metrics.anomaly import Separation
 from sparring.tools.plan import check_record
 from sparring.tools.reals import training_data
 from sparring.tools.run import Run
 from sparring.tools.score_inputs import Samples, abnormal_of, open_samples
-from sparring.tools.scoring import baselines, percentiles_of, score_all, separation_of, with_strangeness
+from sparring.tools.scoring import baselines, percentiles_of, score_all, separation_of
+
+RANGES = "ranges"  # the method without a network: what lies beyond the ranges of the data, or in none of its values
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,8 @@ class Scored:
         scores: float64 ``(n,)``, infinite where a row holds a value that training never saw.
         percentiles: share of normal scores below each, in percent ``(n,)``; None where no normal data is at hand.
         parts: of a table what each column adds to the score ``(n, columns)``, the rest is D's features; else None.
-        separations: with labels how well scores tell abnormal samples from normal ones, by method.
+        separations: with labels how well scores tell abnormal samples from normal ones, by method: of a table also the
+            family's own scores without strangeness, and strangeness alone.
         notes: what was decided, as sentences.
     """
 
@@ -74,26 +78,45 @@ def score(
     settings = build(Data, saved.get("data", {}), "data")
     samples = open_samples(str(data), spec, settings, labels, progress)
     abnormal = abnormal_of(samples, normal, str(data))
+    family = run.card["family"]
     scores, parts = score_all(game, samples.read, len(samples), progress, "score")
+    methods = {family: scores}
     if isinstance(samples.source, Strangers):
-        scores, parts = with_strangeness(scores, parts, samples.source)
+        assert parts is not None
+        strangeness = samples.source.strangeness
+        methods = {family: scores + strangeness.sum(1), f"{family} without {RANGES}": scores}
+        methods[RANGES] = strangeness.sum(1)
+        scores, parts = methods[family], parts + strangeness
     notes, percentiles, separations = [*samples.notes], None, dict[str, Separation]()
     if abnormal is not None:
         sides = torch.from_numpy(abnormal)
-        separations[run.card["family"]] = separation_of(torch.from_numpy(scores), sides, seed)
-    source = saved.get("source", "")
-    if saved and (source in FILES or Path(expand(source)[0]).expanduser().exists()):
-        train = training_data(run.folder, saved, progress)
-        apart = train.held_out is not None
-        percentiles, note = percentiles_of(game, train.held_out or train, scores, apart, progress)
+        separations = {method: separation_of(own, sides, seed) for method, own in methods.items()}
+    train, why = _learnt(run, saved, progress)
+    if train is None:
+        notes.append(f"{why}: there are no percentiles, and no baselines")
+    else:
+        reference: DataSet | Strangers = train.held_out or train
+        if spec.columns and train.held_out:  # a data set has no rows that its columns cannot hold
+            rows = saved["source"], spec.columns, settings.schema
+            reference = read_strangers(*rows, progress=progress, held_out=settings.held_out)
+        percentiles, note = percentiles_of(game, reference, scores, train.held_out is not None, progress)
         notes.append(note)
         if abnormal is not None:
             found, note = baselines(train, samples, sides, seed, progress)
             separations |= found
             notes.append(note)
-    else:
-        notes.append("the training data is not at hand: there are no percentiles, and no baselines")
     if samples.labels is not None and not normal:
         known = ", ".join(sorted(set(samples.labels))[:8])
         notes.append(f"there are labels ({known}): --normal NAME says which is normal, and measures the scores by them")
     return Scored(samples, scores, percentiles, parts, separations, tuple(notes))
+
+
+def _learnt(run: Run, saved: dict[str, Any], progress: Progress | None) -> tuple[DataSet | None, str]:
+    """What the run learnt from, or None and why."""
+    source = saved.get("source", "")
+    if not saved or not (source in FILES or Path(expand(source)[0]).expanduser().exists()):
+        return None, "the training data is not at hand"
+    try:
+        return training_data(run.folder, saved, progress), ""
+    except SparringError as error:
+        return None, str(error).partition(";")[0]  # then comes what to do about it in other tools

@@ -44,10 +44,15 @@ class Samples:
 
     def read(self, places: Sequence[int]) -> Tensor:
         """Samples ``(n, *spec.shape)`` as networks see them."""
-        if isinstance(self.source, Strangers):
-            return self.source.encoded[list(places)]
-        decoded: Tensor = modality(self.spec.modality).decode(self.source.get(places)[0], self.spec)
-        return decoded
+        return read_of(self.source, places, self.spec)
+
+
+def read_of(source: DataSet | Strangers, places: Sequence[int], spec: DataSpec) -> Tensor:
+    """Samples of those places ``(n, *spec.shape)`` as networks see them."""
+    if isinstance(source, Strangers):
+        return source.encoded[list(places)]
+    decoded: Tensor = modality(spec.modality).decode(source.get(places)[0], spec)
+    return decoded
 
 
 def open_samples(source: str, spec: DataSpec, settings: Data, labels: str, progress: Progress | None) -> Samples:
@@ -73,10 +78,16 @@ def open_samples(source: str, spec: DataSpec, settings: Data, labels: str, progr
     check(opened, source, alike)
     data = finish(opened, alike)
     classes = None if data.labels is None else tuple(data.spec.classes[label] for label in data.labels.tolist())
+    notes = data.notes
+    if settings.crop:
+        notes += (
+            f"of each picture the {height}x{width} in its middle are scored and nothing else: the run learnt from "
+            "squares cut out of larger pictures (--data.crop); cut new ones into such squares to have all of it scored",
+        )
     if found.layout is None:
-        return Samples(spec, "row", _numbered(len(data)), data, classes, data.notes)
+        return Samples(spec, "row", _numbered(len(data)), data, classes, notes)
     names = tuple(name for name in found.layout.names if name not in opened.scan.bad)
-    return Samples(spec, "file", names, data, classes, data.notes)
+    return Samples(spec, "file", names, data, classes, notes)
 
 
 def _numbered(count: int) -> tuple[str, ...]:

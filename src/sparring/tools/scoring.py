@@ -19,7 +19,7 @@ from sparring.data.table.strange import Strangers
 from sparring.metrics.anomaly import KEPT, NeighbourDistance, PCAError, Separation, separation
 from sparring.metrics.tables.matrix import design
 from sparring.modalities import modality
-from sparring.tools.score_inputs import Samples
+from sparring.tools.score_inputs import Samples, read_of
 
 CHUNK = 64
 REFERENCES = 2000  # samples that percentiles are taken of, at most
@@ -64,27 +64,21 @@ def by_column(heat: Tensor, layout: Layout) -> NDArray[np.float64]:
     return parts
 
 
-def with_strangeness(
-    scores: NDArray[np.float64], parts: NDArray[np.float64] | None, rows: Strangers
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What networks cannot see added: numbers beyond their range by their square, unknown values without bounds."""
-    assert parts is not None
-    extra = np.where(rows.unknown, np.inf, rows.beyond**2 / rows.encoded.shape[1])
-    return scores + extra.sum(1), parts + extra
-
-
 def percentiles_of(
-    game: Game, normal: DataSet, scores: NDArray[np.float64], apart: bool, progress: Progress | None
+    game: Game, normal: DataSet | Strangers, scores: NDArray[np.float64], apart: bool, progress: Progress | None
 ) -> tuple[NDArray[np.float64], str]:
-    """Share of normal scores below each score, in percent, and a sentence on what they were compared with."""
+    """Share of normal scores below each score, in percent, and a sentence on what they were compared with.
+
+    Of a table ``scores`` are those with their strangeness, and so are the normal ones.
+    """
     places = spaced(len(normal), REFERENCES)
-    room = modality(normal.spec.modality)
 
     def read(part: range) -> Tensor:
-        decoded: Tensor = room.decode(normal.get([places[place] for place in part])[0], normal.spec)
-        return decoded
+        return read_of(normal, [places[place] for place in part], game.spec)
 
     ours, _ = score_all(game, read, len(places), progress, "score normal samples")
+    if isinstance(normal, Strangers):
+        ours = ours + normal.strangeness[places].sum(1)
     ranks = np.searchsorted(np.sort(ours), scores, side="left") / len(ours) * 100
     whose = "held-out" if apart else "training"
     note = f"percentiles are among the scores of {len(places):,} {whose} samples"
@@ -100,8 +94,9 @@ def spaced(count: int, most: int) -> list[int]:
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64)).tolist()
 
 
-def separation_of(scores: Tensor, abnormal: Tensor, seed: int) -> Separation:
+def separation_of(scores: Tensor | NDArray[np.float64], abnormal: Tensor, seed: int) -> Separation:
     """How well ``scores`` ``(n,)`` tell samples that are ``abnormal`` ``(n,)`` from the others."""
+    scores = torch.as_tensor(scores)
     return separation(scores[~abnormal], scores[abnormal], seed=seed)
 
 

@@ -24,20 +24,33 @@ class SeriesExaminer(PlainExaminer):
         return Sample(evenly(train.images, min(len(train), count)))
 
     def parts(self, reference: Sample) -> tuple[tuple[Sample, Sample], str]:
-        spec = self.reals.reference.spec
-        one, other = sides_in_time(reference, spec.series.overlap(spec.shape[1]) if spec.series else 0)
-        words = f"every other tenth of the reference against the rest, {len(one):,} and {len(other):,} series"
+        one, other, blocks = sides_in_time(reference, self.overlap(len(reference)))
+        words = (
+            f"every other of {blocks} blocks of the reference against the rest, {len(one):,} and {len(other):,} series"
+        )
         return (one, other), words
 
+    def overlap(self, count: int) -> int:
+        spec = self.reals.reference.spec
+        assert spec.series is not None
+        return thinned(spec.series.overlap(spec.shape[1]), count, len(self.reals.reference))
 
-def sides_in_time(sample: Sample, overlap: int) -> tuple[Sample, Sample]:
-    """Every other tenth of the series in their order, and the rest; none of one shares steps with any of the other.
 
-    At the seams as many are left out as ``overlap``, unless that would leave nothing.
+def thinned(overlap: int, kept: int, total: int) -> int:
+    """How many overlap with one before them where ``kept`` of ``total`` samples stay, at equal distances."""
+    return -(-overlap * kept // total)
+
+
+def sides_in_time(sample: Sample, overlap: int) -> tuple[Sample, Sample, int]:
+    """Every other block of the series in their order, and the rest; none of one shares steps with any of the other.
+
+    At the seams as many are left out as ``overlap``, unless that would leave nothing. There are ten blocks, fewer where
+    these would be shorter than twice the overlap, and two at least; how many comes third.
     """
     parts: tuple[list[Tensor], list[Tensor]] = ([], [])
-    for number, block in enumerate(blocks_of(len(sample))):
+    blocks = max(2, min(10, len(sample) // max(2 * overlap, 1)))
+    for number, block in enumerate(blocks_of(len(sample), blocks)):
         last = max(block.stop - overlap, block.start + 1)
         parts[number % 2].append(sample.images[block.start : last])
     one, other = (Sample(torch.cat(side)) for side in parts)
-    return one, other
+    return one, other, blocks

@@ -8,7 +8,7 @@ from statistics import mean
 import numpy as np
 from PIL import Image, ImageDraw
 
-from sparring.core.columns import Column
+from sparring.core.columns import Column, extent
 from sparring.core.errors import SparringError
 from sparring.core.files import write_atomic
 from sparring.core.folder import RunFolder
@@ -54,7 +54,8 @@ def _chart(
     pen.text((left, top), _short(column.name, 24), fill=INK)
     pen.text((left + width - 30, top), f"{score:.3f}", fill=INK)
     pen.line((left, floor, left + width, floor), fill=FRAME)
-    pairs = np.stack([bars_of(column, rows[column.name]) for rows in (real, fake)], axis=1)
+    ends = extent(column, real.columns)
+    pairs = np.stack([bars_of(column, rows[column.name], ends) for rows in (real, fake)], axis=1)
     if not pairs.size or pairs.max() <= 0:
         return
     step = width / len(pairs)

@@ -1,6 +1,7 @@
 """What rows of a table are measured against."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from types import ModuleType
 from typing import ClassVar
 
@@ -48,6 +49,8 @@ class TableExaminer(PlainExaminer):
                 raise SparringError(f"there is no column '{name}' to compare people by{did_you_mean(name, known)}")
         self.by = tuple(by)
         super().__init__(reals, most, seed, progress, cluster)
+        if reals.train is not None and reals.train.pixels is not None:
+            self.sides = replace(self.sides, learnt=Sample(reals.train.pixels))
 
     def learnt(self, train: Sample, count: int) -> Sample:
         some = torch.randperm(len(train), generator=torch.Generator().manual_seed(self.seed))

@@ -27,6 +27,7 @@ from sparring.core.game import Game
 from sparring.core.rewritten import Rewritten
 from sparring.core.spec import DataSpec
 from sparring.engine.compiled import compile_networks
+from sparring.engine.guard import NonFinite
 from sparring.engine.loop import Engine
 from sparring.engine.precision import deterministic, products
 from sparring.tools.plan import Plan, first_line
@@ -109,6 +110,7 @@ def with_fastest_way(plan: Plan, device: torch.device, cluster: Cluster) -> Plan
     tried, kept = tried_before(plan, device), True
     if tried is None:
         tried, kept = try_ways(plan, device), False
+        _leave_no_trace(device)
         keep(tried, plan, device)
     chosen = {name: USUAL[name] if way == "auto" else way for name, way in ways.items()}
     chosen |= {found.setting: found.value for found in tried if found.chosen}
@@ -132,13 +134,20 @@ def try_ways(plan: Plan, device: torch.device) -> tuple[Tried, ...]:
             try:
                 other, trouble = throw_away(other_plan, device)
                 beside, ms = (math.nan, math.nan) if trouble else side_by_side(best, other)
-            except (RuntimeError, SparringError) as error:  # no memory for it, no kernel for it
+            except (RuntimeError, SparringError, NonFinite) as error:  # no memory for it, no kernel, too few bits
                 trouble, beside, ms = first_line(error), math.nan, math.nan
             chosen = not trouble and ms * GAIN < beside
             tried.append(Tried(name, value, ms, beside, chosen, trouble))
             if chosen:
                 plan, best = other_plan, other
     return tuple(tried)
+
+
+def _leave_no_trace(device: torch.device) -> None:
+    """Give the trials' memory back to the card, which is looked at for room, and forget how much they took."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
 
 
 def _differs(name: str, game: Game, plan: Plan, device: torch.device) -> bool:
@@ -154,8 +163,12 @@ def side_by_side(first: Engine, second: Engine) -> tuple[float, float]:
     """Milliseconds a step of each, medians of pieces played in turn: what disturbs one disturbs the other."""
     for engine in (first, second):
         engine.step()
-    steps = max(1, round(PIECE / max(seconds_of(first, 1), 1e-6)))
+    seconds = max(seconds_of(first, 1), 1e-6)
     seconds_of(second, 1)
+    # Of whole cycles, unless they are long: else a lazy turn falls into some pieces, and the median leaves it out.
+    cycle = math.lcm(*(turn.every for turn in first.game.turns(first.nimg)))
+    cycle = cycle if cycle * seconds < SECONDS else 1
+    steps = cycle * max(1, round(PIECE / (cycle * seconds)))
     found: tuple[list[float], list[float]] = ([], [])
     start = time.perf_counter()
     while len(found[0]) < 2 or time.perf_counter() - start < SECONDS:

@@ -48,7 +48,7 @@ def charts(records: Sequence[Record]) -> list[Chart]:
         drawn += chart_of(term, term.replace("_", " "), OTHER, logarithmic=True)
     speeds = tuple((_kimg(record), _number(record.get("images_per_second"))) for record in records)
     if speeds:
-        drawn.append(Chart("Speed", SPEED, (Curve("images per second", speeds, 2),), from_zero=True))
+        drawn.append(Chart("Speed", SPEED, (Curve("samples per second", speeds, 2),), from_zero=True))
     return drawn
 
 

@@ -34,7 +34,7 @@ border-left:5px solid var(--soft);overflow-wrap:anywhere}
 img{display:block;border-radius:6px;max-width:100%;
 background:repeating-conic-gradient(#ccc 0 25%,#fff 0 50%) 0 0/16px 16px}
 .strip{display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:12px 10px}
-.below{margin-top:18px}.below .strip{grid-template-columns:repeat(auto-fit,minmax(100px,1fr))}
+.below{display:grid;gap:18px;margin-top:18px}.below .strip{grid-template-columns:repeat(auto-fit,minmax(100px,1fr))}
 .strip figure{margin:0;line-height:2;text-align:center;font-size:12px;color:var(--soft)}.strip img{width:100%}
 .findings{display:grid;gap:18px}
 .finding{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));gap:18px;align-items:stretch}

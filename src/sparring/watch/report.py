@@ -174,7 +174,7 @@ def _tiles(recipe: Record, records: Sequence[Record], running: bool) -> str:
         return ""
     last = records[-1]
     tiles = {
-        "images per second": f"{_value(last, 'images_per_second'):,.0f}",
+        "samples per second": f"{_value(last, 'images_per_second'):,.0f}",
         "time trained": duration(sum(_value(record, "seconds") for record in records)),
         "memory": memory(_value(last, "memory_mb")),
     }

@@ -114,7 +114,7 @@ class Terminal(Watcher):
         facts = [f"{duration(time.monotonic() - self.begun)} so far"]
         if self.last is not None:
             facts = [
-                f"{self.last.images_per_second:,.0f} img/s",
+                f"{self.last.images_per_second:,.0f} samples/s",
                 f"{duration(max(0.0, self.last.eta_seconds))} left",
                 memory(self.last.memory_mb),
                 *facts,
@@ -164,7 +164,7 @@ def _plain_line(tick: Tick) -> str:
     parts = [
         f"{share:4.0%}",
         f"{kimg(tick.nimg)} of {kimg(tick.total_nimg)} kimg",
-        f"{tick.images_per_second:,.0f} img/s",
+        f"{tick.images_per_second:,.0f} samples/s",
         f"{duration(max(0.0, tick.eta_seconds))} left",
         *(["losses " + ", ".join(losses)] if losses else []),
     ]

@@ -101,7 +101,7 @@ def read_table(text: TextTable, schema: Schema, most_bad: float, known: Sequence
     Args:
         schema: says which columns tell series, time and attributes.
         most_bad: share of rows of another length above which the file is refused.
-        known: channels that there must be; none: all columns of numbers.
+        known: channels that there must be, each of numbers; none: all columns of numbers.
 
     Raises:
         SparringError: for whatever a person can put right.
@@ -110,6 +110,9 @@ def read_table(text: TextTable, schema: Schema, most_bad: float, known: Sequence
     for name in (roles.id, roles.time, *roles.attributes, *known):
         if name and name not in cells:
             raise SparringError(f"{text.where} has no column '{name}'{did_you_mean(name, cells)}")
+    for name in () if known else schema.columns:  # another file need not have those that the schema drops
+        if name not in cells:
+            raise SparringError(f"the schema names a column '{name}' that there is not{did_you_mean(name, cells)}")
     if roles.attributes and not roles.id:
         raise SparringError("attributes belong to series that a column tells apart: say id = NAME in [series] as well")
     notes = list(text.notes)
@@ -117,7 +120,12 @@ def read_table(text: TextTable, schema: Schema, most_bad: float, known: Sequence
         notes.append(f"{len(text.ragged):,} rows of another length than the first are left out")
     groups = _groups(cells[roles.id]) if roles.id else {"": np.arange(len(next(iter(cells.values()))))}
     channels = _channels(cells, roles, schema, known, notes)
-    time = roles.time or _find_time(cells, channels, roles, groups)
+    if gone := ", ".join(f"'{name}'" for name in known if name not in channels):
+        raise SparringError(
+            f"{text.where} has no numbers in {gone}, and the series before have; give data in which that is measured"
+        )
+    others = {name: own for name, own in cells.items() if name not in known}
+    time = roles.time or _find_time(others, channels, roles, groups)
     channels.pop(time, None)
     if not channels:
         raise SparringError(f"{text.where} has no column of numbers besides those that tell series and time")

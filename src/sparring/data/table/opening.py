@@ -15,7 +15,7 @@ from sparring.core.cells import INFINITE, MISSING, is_number, to_time
 from sparring.core.columns import Column, Layout
 from sparring.core.config import Data, plain
 from sparring.core.errors import SparringError, did_you_mean
-from sparring.core.rows import UNKNOWN, Rows, Values, encode
+from sparring.core.rows import UNKNOWN, Rows, Values, encode, rounded, tolerance
 from sparring.core.spec import DataSpec
 from sparring.data.dataset import DataSet
 from sparring.data.mixtures import OF_PICTURES
@@ -124,12 +124,16 @@ def _stripped(piece: Piece) -> list[list[str]]:
     return [[cell.strip() for cell in cells] for cells in piece]
 
 
-def _sides(piece: list[list[str]], share: float) -> NDArray[np.bool_]:
-    """Which rows are held out: by a hash of what they say, so that copies stay on one side."""
+def _sides(piece: list[list[str]], text: TextTable, schema: Schema, share: float) -> NDArray[np.bool_]:
+    """Which rows are held out: by a hash of what they say, so that copies stay on one side.
+
+    Columns that a person calls identifiers, or drops, say nothing: people who are alike but for a number are copies.
+    """
     if not share:
         return np.zeros(len(piece[0]), bool)
     limit = int(share * 2**64)
-    rows = ("\0".join(row).encode() for row in zip(*piece, strict=True))
+    said = [own for name, own in zip(text.names, piece, strict=True) if schema.kind(name) not in ("drop", "identifier")]
+    rows = ("\0".join(row).encode() for row in zip(*(said or piece), strict=True))
     hashed = (hashlib.blake2b(row, digest_size=8, person=b"held out").digest() for row in rows)
     return np.array([int.from_bytes(digest, "little") < limit for digest in hashed], bool)
 
@@ -138,9 +142,9 @@ def _profile(text: TextTable, schema: Schema, share: float, progress: Progress |
     for name in (*schema.columns, *schema.protected):
         if name not in text.names:
             raise SparringError(f"the schema names a column '{name}' that there is not{did_you_mean(name, text.names)}")
-    profiles, count = [Profile(name) for name in text.names], 0
+    profiles, count = [Profile(name, schema.format(name)) for name in text.names], 0
     for piece in map(_stripped, text.pieces()):
-        ours = ~_sides(piece, share)
+        ours = ~_sides(piece, text, schema, share)
         for profile, cells in zip(profiles, piece, strict=True):
             profile.see(cells if ours.all() else [c for c, own in zip(cells, ours, strict=True) if own], schema.missing)
         count += len(piece[0])
@@ -190,7 +194,7 @@ def _encode_all(
     ours, theirs, unknown, done = [], [], 0, 0
     for rows, piece in _rows(text, columns, schema):
         kept, known = encode(rows)
-        apart = _sides(piece, share)
+        apart = _sides(piece, text, schema, share)
         ours.append(kept[torch.from_numpy(~apart)])
         theirs.append(kept[torch.from_numpy(apart & known)])
         unknown += int((apart & ~known).sum())
@@ -220,14 +224,17 @@ def _with_rules(text: TextTable, schema: Schema, columns: list[Column], share: f
     rules = read_rules(schema, columns)
     if not rules:
         return columns
-    pieces = [rows.take(~_sides(piece, share)) for rows, piece in _rows(text, columns, schema)]
+    pieces = [rows.take(~_sides(piece, text, schema, share)) for rows, piece in _rows(text, columns, schema)]
+    names = [column.name for column in columns]
     for rule in rules:
-        place = [column.name for column in columns].index(rule.name)
+        place = names.index(rule.name)
         others = (rule.base,) if rule.base else rule.terms
-        gap = np.concatenate([rows[rule.name] - sum(rows[name] for name in others) for rows in pieces])
-        decimals = max(columns[[c.name for c in columns].index(name)].decimals for name in (rule.name, *others))
-        gap = gap.round(max(decimals, 0))
-        broken = (gap < 0) if rule.base else (np.abs(gap) > 0.5 * 10.0**-decimals)
+        own, *rest = (np.concatenate([rows[name] for rows in pieces]) for name in (rule.name, *others))
+        each = [columns[names.index(name)].decimals for name in (rule.name, *others)]
+        decimals = -1 if -1 in each else max(each)
+        gap = rounded(own - sum(rest), decimals)
+        near = tolerance(np.abs([own, *rest]).max(0), decimals)
+        broken = (gap < 0) if rule.base else (np.abs(gap) > near)
         if broken.any():
             said = f"{rule.base} <= {rule.name}" if rule.base else f"{rule.name} = {' + '.join(rule.terms)}"
             raise SparringError(
@@ -246,9 +253,12 @@ def _with_target(columns: list[Column], schema: Schema, notes: list[str]) -> lis
         raise SparringError(f"the schema's target '{schema.target}' is no column{did_you_mean(schema.target, names)}")
     place = names.index(schema.target) if schema.target else len(columns) - 1
     column = columns[place] if columns else None
-    if column is None or not 2 <= column.states <= MOST_CLASSES or column.scalar:
+    if column is None or not 2 <= column.states <= MOST_CLASSES or column.scalar or column.base:
         if schema.target:
-            raise SparringError(f"the schema's target '{schema.target}' must have 2 to {MOST_CLASSES} different values")
+            raise SparringError(
+                f"the schema's target '{schema.target}' must have 2 to {MOST_CLASSES} different values, and no rule to "
+                "follow"
+            )
         return columns
     if not schema.target:
         notes.append(f"target '{column.name}': the last column, which has few values (a schema can name another)")
@@ -273,3 +283,12 @@ def _encoded_as(text: TextTable, columns: tuple[Column, ...], schema: Schema, pa
         [f"{unknown:,} rows of {path} are left out: they hold values that the training data has not"] if unknown else []
     )
     return _data_set(short_name(path), kept, Layout(columns), notes)
+
+
+def rows_of(
+    text: TextTable, columns: Sequence[Column], schema: Schema, held_out: float = 0.0
+) -> Iterator[tuple[Rows, list[list[str]]]]:
+    """Values piece by piece, and the text that they were read off: those that a share holds out, or all with none."""
+    for rows, piece in _rows(text, columns, schema):
+        kept = np.flatnonzero(_sides(piece, text, schema, held_out) if held_out else np.ones(len(rows), bool))
+        yield rows.take(kept), [[cells[row] for row in kept] for cells in piece]

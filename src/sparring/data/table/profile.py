@@ -4,25 +4,17 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.core.cells import (
-    INFINITE,
-    MISSING,
-    TRUTHS,
-    WITH_COMMA,
-    decimals_of,
-    find_format,
-    is_number,
-    other_format,
-    to_time,
-)
+from sparring.core.cells import FORMATS, INFINITE, MISSING, TRUTHS, find_format, other_format
 from sparring.core.columns import Column
 from sparring.core.errors import SparringError
 from sparring.data.labels import natural
 from sparring.data.table.mixture import fit_modes
+from sparring.data.table.reading import COMMA, Reading, number_of
 from sparring.data.table.schema import Schema
 
 MOST_TEXTS = 50_000  # different texts of a column that are kept
@@ -31,7 +23,7 @@ FREQUENT = 0.03  # share of the rows from which a number is a state of its own
 FEW = 20  # different numbers that are all states of their own
 FEW_ROWS = 20  # rows from which values that are all different give somebody away
 STRAY = 0.01  # share of texts among numbers that counts as missing
-SAMPLE = 20_000  # numbers kept for the mixture
+MOST_STRAYS = 1000
 KEY = re.compile(r"(^|[ _.-])(id|ids|uuid|guid|key|index|idx|rowid|row|nr|no)$", re.I)
 
 
@@ -40,61 +32,72 @@ class Profile:
     """One column's cells, summed up.
 
     Attributes:
-        texts: different texts and how often they were seen, missing ones aside, until there are too many.
+        pattern: the format of its dates where a person said one.
+        texts: different texts and how often they were seen, missing ones aside; one alone when there are too many.
+        different: how many of them there are, or were when there were too many.
         gaps: the same of the texts that mean "missing".
         strays: texts that are no numbers, and how often, while there are few.
-        sample: numbers, thinned evenly.
+        plain: all cells as numbers.
+        ways: all cells in the other ways in which they could be read when their texts became too many.
     """
 
     name: str
+    pattern: str = ""
     texts: Counter[str] = field(default_factory=Counter)
+    different: int = 0
     gaps: Counter[str] = field(default_factory=Counter)
     strays: Counter[str] = field(default_factory=Counter)
-    sample: list[NDArray[np.float64]] = field(default_factory=list)
+    plain: Reading = field(default_factory=Reading)
+    ways: list[Reading] = field(default_factory=list)
     overflown: bool = False
     filled: int = 0
-    others: int = 0
     infinite: int = 0
-    decimals: int = 0
-    minimum: float = float("inf")
-    maximum: float = float("-inf")
-    stride: int = 1
 
     def see(self, cells: Sequence[str], missing: frozenset[str]) -> None:
         """Take in some cells, stripped of blanks."""
         counts = Counter(cells)
-        numbers: dict[str, float] = {}
-        for text, count in counts.items():
+        for text in list(counts):
             low = text.lower()
             if low in MISSING or low in missing:
-                self.gaps[text] += count
-                continue
-            if low in INFINITE:
-                self.infinite += count
-                self.gaps[""] += count
-                continue
-            self.filled += count
-            if not self.overflown:
-                self.texts[text] += count
-            if is_number(text):
-                numbers[text] = float(text)
-            else:
-                self.others += count
-                if len(self.strays) < 1000:
-                    self.strays[text] += count
-        self.overflown |= len(self.texts) > MOST_TEXTS
-        if numbers:
-            self.minimum = min(self.minimum, *numbers.values())
-            self.maximum = max(self.maximum, *numbers.values())
-            found = decimals_of(numbers)
-            self.decimals = -1 if -1 in (found, self.decimals) else max(found, self.decimals)
-            self._keep(np.array([numbers[cell] for cell in cells if cell in numbers]))
+                self.gaps[text] += counts.pop(text)
+            elif low in INFINITE:
+                self.infinite += counts[text]
+                self.gaps[""] += counts.pop(text)
+        self.filled += counts.total()
+        for text in self.plain.see(counts, cells):
+            if len(self.strays) < MOST_STRAYS:
+                self.strays[text] += counts[text]
+        for reading in self.ways:
+            reading.see(counts, cells)
+        if not self.overflown:
+            self.texts.update(counts)
+            self.different = len(self.texts)
+            if self.different > MOST_TEXTS:
+                self._overflow()
 
-    def _keep(self, numbers: NDArray[np.float64]) -> None:
-        self.sample.append(numbers[:: self.stride])
-        if sum(map(len, self.sample)) > 2 * SAMPLE:
-            self.sample = [np.concatenate(self.sample)[::2]]
-            self.stride *= 2
+    def _overflow(self) -> None:
+        """From here on texts are not kept, but read in all ways in which those seen so far can be."""
+        ways = [COMMA, *FORMATS] if self.plain.others else []
+        first = list(islice(self.texts, 1000))
+        fitting = [way for way in ways if sum(number_of(t, way) is None for t in first) <= STRAY * len(first)]
+        self.ways = [Reading.of(self.texts, way) for way in ([self.pattern] if self.pattern else fitting)]
+        self.texts, self.overflown = Counter(first[:1]), True
+
+    def read_as(self, way: str) -> Reading:
+        """All cells, read in one way."""
+        if not self.overflown:
+            return Reading.of(self.texts, way)
+        return next((reading for reading in self.ways if reading.way == way), Reading(way, self.filled))
+
+    def formats(self) -> list[str]:
+        """Formats in which its texts are dates, the likeliest first."""
+        if not self.overflown:
+            texts = list(self.texts)
+            found = find_format(texts)
+            return [way for way in (found, other_format(texts, found)) if way]
+        least = min((reading.others for reading in self.ways), default=0)
+        best = [reading.way for reading in self.ways if reading.others == least and reading.way != COMMA]
+        return best if least <= STRAY * self.filled else []
 
 
 def column_of(profile: Profile, schema: Schema, notes: list[str]) -> Column | None:
@@ -119,7 +122,7 @@ def column_of(profile: Profile, schema: Schema, notes: list[str]) -> Column | No
     if len(profile.texts) == 1 and not profile.gaps and not profile.overflown:
         return replace(plain, categories=tuple(profile.texts))
     if kind == "date":
-        return _date(profile, plain, schema.format(profile.name), notes)
+        return _date(profile, plain, notes)
     if kind in ("categorical", "boolean"):
         return _categorical(profile, replace(plain, kind=kind), notes)  # type: ignore[arg-type]
     return _number(profile, plain, kind, notes)
@@ -128,31 +131,32 @@ def column_of(profile: Profile, schema: Schema, notes: list[str]) -> Column | No
 def _kind_of(profile: Profile, notes: list[str]) -> str:
     """The kind that a column looks like."""
     name, texts, filled = profile.name, profile.texts, profile.filled
-    different = len(texts)
+    different, plain = profile.different, profile.plain
     if not filled or (different == 1 and not profile.overflown):
         return "categorical"
     if not profile.overflown and {text.lower() for text in texts} in TRUTHS:
         return "boolean"
-    number = profile.others == 0
-    if not number and different - len(profile.strays) > FEW and profile.others <= STRAY * filled:
+    number = plain.others == 0
+    if not number and different - len(profile.strays) > FEW and plain.others <= STRAY * filled:
         shown = ", ".join(repr(text) for text, _ in profile.strays.most_common(3))
-        notes.append(f"column '{name}' is of numbers: {profile.others:,} texts in it ({shown}) count as missing")
+        notes.append(f"column '{name}' is of numbers: {plain.others:,} texts in it ({shown}) count as missing")
         number = True
     all_different = filled >= FEW_ROWS and (profile.overflown or different == filled)
     if number:
-        serial = profile.maximum - profile.minimum == filled - 1
-        if all_different and profile.decimals == 0 and (serial or KEY.search(name)):
+        serial = plain.maximum - plain.minimum == filled - 1
+        if all_different and plain.decimals == 0 and (serial or KEY.search(name)):
             notes.append(f"column '{name}' numbers the rows: samples get serial numbers of their own")
             return "identifier"
-        return "integer" if profile.decimals == 0 else "continuous"
-    if not profile.overflown and all(WITH_COMMA.fullmatch(text) or is_number(text) for text in texts):
+        return "integer" if plain.decimals == 0 else "continuous"
+    if profile.read_as(COMMA).others <= (STRAY * filled if profile.overflown else 0):
         return "continuous"
-    if find_format(list(texts)):
+    if profile.formats():
         return "date"
     if filled >= FEW_ROWS and (profile.overflown or different > filled / 2):
+        least = "at least " * profile.overflown
         notes.append(
-            f"column '{name}' tells rows apart ({different:,} different texts in {filled:,}), so it may name people: "
-            "it is not learnt, samples get serial numbers (a schema can say otherwise)"
+            f"column '{name}' tells rows apart ({least}{different:,} different texts in {filled:,}), so it may name "
+            "people: it is not learnt, samples get serial numbers (a schema can say otherwise)"
         )
         return "identifier"
     return "categorical"
@@ -177,39 +181,33 @@ def _categorical(profile: Profile, column: Column, notes: list[str]) -> Column:
     return replace(column, categories=categories, rest=tuple(rest), rest_counts=tuple(profile.texts[t] for t in rest))
 
 
-def _date(profile: Profile, column: Column, pattern: str, notes: list[str]) -> Column:
-    texts = list(profile.texts)
-    pattern = pattern or find_format(texts)
-    times = {text: to_time(text, pattern) for text in texts} if pattern else {}
-    good = {text: time for text, time in times.items() if time is not None}
-    if not good:
+def _date(profile: Profile, column: Column, notes: list[str]) -> Column:
+    formats = [profile.pattern] if profile.pattern else profile.formats()
+    reading = profile.read_as(formats[0]) if formats else Reading(others=profile.filled)
+    if reading.others == profile.filled:
         raise SparringError(
-            f"column '{profile.name}' is to be a date, and {texts[0]!r} is none that is known; say its format in the "
-            "schema, as in 'date %d/%m/%Y'"
+            f"column '{profile.name}' is to be a date, and {next(iter(profile.texts))!r} is none that is known; say "
+            "its format in the schema, as in 'date %d/%m/%Y'"
         )
-    if other := other_format(texts, pattern):
+    if formats[1:]:
         notes.append(
-            f"column '{profile.name}' is read as {pattern}, but {other} would fit as well; a schema can say so"
+            f"column '{profile.name}' is read as {formats[0]}, but {formats[1]} would fit as well; a schema can say so"
         )
-    bad = sum(profile.texts[text] for text in texts if text not in good)
-    if bad:
-        notes.append(f"column '{profile.name}': {bad:,} texts that are no date {pattern} count as missing")
-    numbers = np.repeat(list(good.values()), [profile.texts[text] for text in good])
-    missing = column.missing or bool(bad) or profile.overflown
-    return _states(replace(column, kind="date", format=pattern, missing=missing), numbers, numbers.min(), numbers.max())
+    if reading.others:
+        notes.append(
+            f"column '{profile.name}': {reading.others:,} texts that are no date {formats[0]} count as missing"
+        )
+    missing = column.missing or bool(reading.others)
+    column = replace(column, kind="date", format=formats[0], missing=missing)
+    return _states(column, reading.numbers(), reading.minimum, reading.maximum)
 
 
 def _number(profile: Profile, column: Column, kind: str, notes: list[str]) -> Column:
-    commas = [text for text in profile.texts if WITH_COMMA.fullmatch(text)]
-    decimals, minimum, maximum = profile.decimals, profile.minimum, profile.maximum
-    sample = np.concatenate(profile.sample) if profile.sample else np.empty(0)
-    others = profile.others
-    if commas and not profile.overflown:
+    reading = profile.plain
+    if reading.others and profile.read_as(COMMA).others < reading.others:
         notes.append(f"column '{profile.name}' is read with decimal commas; samples are written with points")
-        read = {text: float(text.replace(",", ".")) for text in profile.texts if text in commas or is_number(text)}
-        sample = np.repeat(list(read.values()), [profile.texts[text] for text in read])
-        decimals = decimals_of(text.replace(",", ".") for text in read)
-        minimum, maximum, others = sample.min(), sample.max(), profile.filled - len(sample)
+        reading = profile.read_as(COMMA)
+    decimals, minimum, maximum, sample = reading.decimals, reading.minimum, reading.maximum, reading.numbers()
     if not len(sample):
         example = next(iter(profile.texts))
         raise SparringError(f"column '{profile.name}' is to be {kind}, and none of it is a number, such as {example!r}")
@@ -220,7 +218,7 @@ def _number(profile: Profile, column: Column, kind: str, notes: list[str]) -> Co
         column,
         kind="integer" if kind == "integer" else "continuous",
         decimals=0 if kind == "integer" else decimals,
-        missing=column.missing or others > 0,
+        missing=column.missing or reading.others > 0,
     )
     return _states(column, sample, minimum, maximum)
 

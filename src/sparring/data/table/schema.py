@@ -30,6 +30,10 @@ class Roles:
     window: int = 0
     attributes: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if self.window and not 2 <= self.window <= 1 << 20:
+            raise ValueError(f"window is 2 steps to 2^20, or 0 for whole series; got {self.window}")
+
 
 @dataclass(frozen=True)
 class Schema:

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from sparring.core.columns import Column, Layout
 from sparring.core.errors import SparringError, did_you_mean
-from sparring.core.rows import UNKNOWN, Rows, encode, expand
+from sparring.core.rows import UNKNOWN, Rows, Values, encode, expand, tolerance
 from sparring.data.parallel import Progress
-from sparring.data.table.opening import parse
+from sparring.data.table.opening import rows_of
 from sparring.data.table.read import read_parquet_table, read_text
 from sparring.data.table.schema import read_schema
 
@@ -27,10 +27,10 @@ class Strangers:
     """All rows of a file.
 
     Attributes:
-    rows: their values, of the learnt columns and the constant ones that the file has.
+        rows: their values, of the learnt columns and the constant ones that the file has.
         encoded: as networks see them, float32 ``(n, width)`` in [-1, 1]; what columns cannot hold is encoded anyhow.
         unknown: bool ``(n, columns)``, by the place of each column: where a value is one that training never saw, such
-            as a new category, or a gap in a column that had none.
+            as a new category, a number beside the few that a column has, or a gap in a column that had none.
         beyond: float64 ``(n, columns)``: how far a number lies outside of its column's range, as though that range were
             -1 to 1; 0 within it.
         labels: the column of labels as text, where one was asked for.
@@ -47,9 +47,21 @@ class Strangers:
     def __len__(self) -> int:
         return len(self.encoded)
 
+    @property
+    def strangeness(self) -> NDArray[np.float64]:
+        """What networks cannot see, added to a score, ``(n, columns)``: the square of how far numbers lie beyond their
+        range, as of one number among all that are encoded; of unknown values no end.
+        """
+        return np.where(self.unknown, np.inf, self.beyond**2 / self.encoded.shape[1])
+
 
 def read_strangers(
-    source: str, columns: tuple[Column, ...], schema: str = "", labels: str = "", progress: Progress | None = None
+    source: str,
+    columns: tuple[Column, ...],
+    schema: str = "",
+    labels: str = "",
+    progress: Progress | None = None,
+    held_out: float = 0.0,
 ) -> Strangers:
     """Read ``source``.
 
@@ -57,6 +69,7 @@ def read_strangers(
         columns: of the table known before.
         schema: the file that was given when it was opened, or "".
         labels: the name of a column that is kept apart, and is no part of `Strangers.rows`; "": none.
+        held_out: only the rows that this share keeps from training; 0: all of them.
 
     Raises:
         SparringError: for a file that lacks a column, one without rows, or whatever else a person can put right.
@@ -69,15 +82,12 @@ def read_strangers(
             raise SparringError(f"{path} has no column '{name}'{did_you_mean(name, text.names)}")
     here = [column for column in columns if column.name in text.names and column.kind != "identifier"]
     here = [column for column in here if column.name != labels]
-    places = [text.names.index(column.name) for column in here]
     parts: list[Rows] = []
     told: list[str] = []
-    for piece in text.pieces():
-        cells = [[cell.strip() for cell in piece[place]] for place in places]
-        values = (parse(column, own, said.missing) for column, own in zip(here, cells, strict=True))
-        parts.append(Rows(tuple(here), tuple(values)))
+    for found, piece in rows_of(text, here, said, held_out):
+        parts.append(found)
         if labels:
-            told += [cell.strip() for cell in piece[text.names.index(labels)]]
+            told += piece[text.names.index(labels)]
         if progress:
             progress("read rows", sum(map(len, parts)), sum(map(len, parts)))
     if not parts:
@@ -107,7 +117,16 @@ def strangeness(rows: Rows, columns: tuple[Column, ...]) -> tuple[NDArray[np.boo
             continue
         own = values - rows[column.base] if column.base else values
         unknown[:, place] = np.isnan(own) & (not column.missing)
+        if not column.centres:  # the nearest of a few values is all that networks can be told
+            unknown[:, place] |= ~np.isnan(own) & ~among(own, column)
         outside = np.maximum(np.maximum(column.minimum - own, own - column.maximum), 0)
         half = max(column.maximum - column.minimum, 1e-300) / 2
         beyond[:, place] = np.nan_to_num(np.minimum(outside / half, FURTHEST))
     return unknown, beyond
+
+
+def among(numbers: Values, column: Column) -> NDArray[np.bool_]:
+    """Which of them are values that the column has a state for, to its last decimal."""
+    near = tolerance(numbers, column.decimals)
+    found: NDArray[np.bool_] = (np.abs(numbers[:, None] - np.array(column.points)) <= near[:, None]).any(1)
+    return found

@@ -17,7 +17,7 @@ from sparring.core.config import Optim, Settings
 from sparring.core.errors import SparringError
 from sparring.core.game import Game, Turn
 from sparring.core.spec import DataSpec
-from sparring.nn.convolution import UpConv2d
+from sparring.nn.convolution import Conv2d, UpConv2d
 from sparring.nn.dropout import Dropout
 from sparring.nn.together import BatchNorm2d, judge_together
 from sparring.objectives.adversarial import non_saturating
@@ -55,7 +55,7 @@ class Tutorial(Game):
             UpConv2d(128, 64),
             nn.BatchNorm2d(64, momentum=0.78),
             nn.ReLU(),
-            nn.Conv2d(64, 3, 3, padding=1),
+            Conv2d(64, 3, 3, padding=1),
             nn.Tanh(),
         )
         self.D = nn.Sequential(

@@ -27,6 +27,7 @@ from sparring.nn.holes import NUMBERS, random_holes
 from sparring.nn.panels import panels
 from sparring.nn.patch_discriminator import layers_for
 from sparring.objectives.adversarial import choose
+from sparring.objectives.critics import by_critic, over_critics
 
 REFUSED = [("wasserstein", "it needs a critic of slope 1")]
 
@@ -84,9 +85,9 @@ class Inpaint(Game):
 
     def discriminator(self, batch: Batch) -> Outcome:
         _, _, hole, fake = self.taken(batch)
-        real_logits, fake_logits = self.D(batch.real, hole), self.D(fake, hole)
-        loss = self.loss.discriminator(real_logits, fake_logits)
-        return Outcome(loss, real_logits=real_logits, fake_logits=fake_logits, fake=fake)
+        of_real, of_fake = self.D(batch.real, hole), self.D(fake, hole)
+        loss = over_critics(self.loss.discriminator, of_real, of_fake)
+        return Outcome(loss, real_logits=by_critic(of_real), fake_logits=by_critic(of_fake), fake=fake)
 
     def generator(self, batch: Batch) -> Outcome:
         coarse, fine, hole, fake = self.taken(batch)
@@ -97,10 +98,11 @@ class Inpaint(Game):
         loss = self.config.l1 * (distance[0] + distance[1])
         if self.config.adversarial == 0:
             return Outcome(loss, terms, fake=fake)
-        fake_logits = self.D(fake, hole)
-        real_logits = self.D(batch.real, hole) if self.loss.relativistic else None
-        terms["adversarial"] = self.loss.generator(fake_logits, real_logits)
-        return Outcome(loss + self.config.adversarial * terms["adversarial"], terms, real_logits, fake_logits, fake)
+        of_fake = self.D(fake, hole)
+        of_real = self.D(batch.real, hole) if self.loss.relativistic else None
+        terms["adversarial"] = over_critics(self.loss.generator, of_fake, of_real)
+        loss = loss + self.config.adversarial * terms["adversarial"]
+        return Outcome(loss, terms, None if of_real is None else by_critic(of_real), by_critic(of_fake), fake)
 
     def sample(self, batch: Batch) -> Tensor:
         assert batch.given is not None

@@ -9,9 +9,9 @@ which are two more attributes; then, given all of them, its steps within that ra
 them at once. Without the ranges G would make one height for all, as amplitudes of real series differ by magnitudes. Two
 critics judge: one all of it, the other the attributes alone, which are too few numbers among the steps to be heard.
 
-Departures, each said in docs/families/doppelganger.md: one flag a step where the authors' code has two; the steps of
-one LSTM step come from one linear layer; a length that they do not divide is cut off; samples are drawn with averaged
-weights and in evaluation mode.
+Departures, each said in docs/families/doppelganger.md: the penalty of the critic of attributes is one-sided; one flag a
+step where the authors' code has two; the steps of one LSTM step come from one linear layer; a length that they do not
+divide is cut off; samples are drawn with averaged weights and in evaluation mode.
 """
 
 from dataclasses import dataclass
@@ -32,6 +32,7 @@ from sparring.objectives import penalties
 from sparring.objectives.adversarial import wasserstein
 
 LEAST_HALF = 1e-6  # of a range, by which a channel that stands still is divided
+GOES_ON = 4.0  # logit that a series goes on, before anything is learnt: by halves it would end with its first step
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Config:
     critic_depth: int = setting(4, "hidden layers of both critics")
     auto_normalise: bool = setting(True, "scale each channel of each series by its own range, which G makes first")
     d_steps: int = setting(1, "turns of the critics, each on fresh data, for one of G")
-    gp_weight: float = setting(10.0, "weight of the penalty (||grad D|| - 1)^2 of both critics")
+    gp_weight: float = setting(10.0, "weight of the penalty (||grad D|| - 1)^2, one-sided of attributes")
     attribute_weight: float = setting(1.0, "alpha: weight of the critic of attributes beside the other")
 
     def __post_init__(self) -> None:
@@ -75,6 +76,8 @@ class Generator(nn.Module):
         self.range = attribute_network(inputs, config.width, self.ranges) if self.ranges else None
         outputs, about, together = self.channels + self.flags, self.about + self.ranges, min(config.sample_len, length)
         self.series = StepGenerator(about, config.z_dim, config.width, outputs, length, together)
+        with torch.no_grad():
+            self.series.heads.bias.view(together, outputs)[:, self.channels :] = GOES_ON
 
     def forward(self, of_about: Tensor, of_steps: Tensor, begin: Tensor, hard: bool = False) -> Tensor:
         """Samples ``(n, ...)`` as critics see them.
@@ -83,7 +86,7 @@ class Generator(nn.Module):
             of_about: noise of the attributes and of the ranges, ``(n, 2, z_dim)``.
             of_steps: noise of the steps of the LSTM, ``(n, steps, z_dim)``.
             begin: the LSTM's state to begin with, ``(n, 2 width)``.
-            hard: attributes are each in one state, and ends are sharp.
+            hard: attributes are each in one state, and a series ends where its flag falls below a half.
         """
         about = said = begin[:, :0]
         if self.attributes is not None:
@@ -97,14 +100,15 @@ class Generator(nn.Module):
         if not self.flags:
             return torch.cat([about, channels.flatten(1)], dim=1)
         goes_on = torch.sigmoid(raw[:, self.channels :, 1:])
-        goes_on = torch.cat([torch.ones_like(raw[:, -1:, :1]), (goes_on > 0.5).to(raw.dtype) if hard else goes_on], 2)
-        alive = goes_on.cumprod(2)
+        alive = torch.cat([torch.ones_like(raw[:, -1:, :1]), goes_on], 2).cumprod(2)
+        if hard:
+            alive = (alive > 0.5).to(raw.dtype)
         return torch.cat([about, (alive * 2 - 1).flatten(1), (channels * alive).flatten(1)], dim=1)
 
     def chosen(self, raw: Tensor, hard: bool) -> Tensor:
         """Attributes by softmax, or each in its likeliest state."""
         shares = self.states.logits(raw).softmax(2)
-        if hard:
+        if hard and self.states.columns:
             shares = nn.functional.one_hot(shares.argmax(2), self.states.most).to(raw.dtype)
         return self.states.rows(torch.tanh(raw.index_select(1, self.states.scalars)), shares)
 
@@ -140,7 +144,11 @@ class DoppelGANger(Game):
     # ------------------------------------------------------------------ losses
 
     def critics(self, batch: Batch) -> Outcome:
-        """L1 + alpha L2 of the paper (section 4.2), less the share of G; each critic has its own optimiser."""
+        """L1 + alpha L2 of the paper (section 4.2), less the share of G; each critic has its own optimiser.
+
+        Between two numbers the critic of attributes has a slope of 1 either way: by a two-sided penalty it pays to keep
+        one that has the wrong sign, as the way over 0 costs more than the distance of the attributes is worth.
+        """
         fake, real = batch.share("G", self.fakes), self.normalised(batch.real)
         real_logits, fake_logits = self.D(real), self.D(fake)
         penalty = penalties.wgan_gp(self.D, real, fake, batch.uniform(1), self.config.gp_weight)
@@ -148,7 +156,8 @@ class DoppelGANger(Game):
         if self.told:
             ours, theirs = real[:, : self.told], fake[:, : self.told]
             apart = wasserstein.discriminator(self.D_attributes(ours), self.D_attributes(theirs))
-            bent = penalties.wgan_gp(self.D_attributes, ours, theirs, batch.uniform(1), self.config.gp_weight)
+            mix = batch.uniform(1)
+            bent = penalties.wgan_gp(self.D_attributes, ours, theirs, mix, self.config.gp_weight, one_sided=True)
             loss = loss + self.config.attribute_weight * (apart + bent)
             terms |= {"attributes": apart, "attribute_penalty": bent}
         return Outcome(loss, terms, real_logits, fake_logits, fake)
@@ -209,7 +218,7 @@ class DoppelGANger(Game):
     @classmethod
     def defaults(cls, spec: DataSpec) -> Settings:
         """400 passes as in the paper, within bounds, in batches of 100."""
-        return {"train": {"kimg": float(min(max(round(spec.count * 0.4), 1500), 5000)), "batch": 100, "ema_kimg": 5.0}}
+        return {"train": {"kimg": float(min(max(round(spec.count * 0.4), 1500), 5000)), "batch": 100, "ema_kimg": 0.5}}
 
     @classmethod
     def tiny(cls) -> tuple[DataSpec, Config]:

@@ -7,7 +7,7 @@ An encoder E and a decoder, which is called G here as everywhere, move together 
 from what E made of it, and how far E's codes are from standard normal noise. Samples are decoded noise.
 
 Departures: states of samples are drawn by their probabilities where the authors' code takes the likeliest; a scalar
-counts only where its state has one; samples are drawn with averaged weights.
+counts only where its state has one; deviations are learnt through a sigmoid; samples are drawn with averaged weights.
 """
 
 from dataclasses import dataclass

@@ -38,6 +38,7 @@ class Config:
 
     width: int = setting(64, "channels of the outermost layers of G and D")
     blocks: int = setting(0, "residual blocks of G; 0: 9 from 256 pixels on, else 6")
+    change: bool = setting(False, "G makes a change to its input, in place of a picture: it begins as the input itself")
     patch_layers: int = setting(
         0, "halvings in D: 3 judges patches of 70x70 pixels, 2 of 34x34, 1 of 16x16; 0: by the size"
     )
@@ -62,7 +63,7 @@ class CUT(Game):
         side = min(spec.shape[1:])
         blocks = config.blocks or (9 if side >= 256 else 6)
         layers = config.patch_layers or layers_for(side, side)
-        self.G = Translator(spec.given[0], spec.shape[0], config.width, blocks, smooth=True)
+        self.G = Translator(spec.given[0], spec.shape[0], config.width, blocks, smooth=True, change=config.change)
         self.D = PatchDiscriminator(spec.shape[0], config.width, layers, "instance")
         # The input, both halved maps, the first block and the middle one: 0, 4, 8, 12 and 16 of the authors' layers.
         self.taps = (0, 1, 2, 3, 2 + (blocks + 1) // 2) if blocks > 2 else (0, 1, 2, 3)
@@ -121,6 +122,8 @@ class CUT(Game):
     def refuse(cls, spec: DataSpec, config: Config, train: Train) -> None:
         if not spec.given or spec.given[1:] != spec.shape[1:]:
             raise SparringError("cut learns from two sets of pictures of one size, such as trainA/ and trainB/")
+        if config.change and spec.given[0] != spec.shape[0]:
+            raise SparringError("game.change changes a picture into one of as many channels; they differ here")
         if config.identity > 0 and spec.given[0] != spec.shape[0]:
             raise SparringError("game.identity sends both kinds through G, which differ in channels here; say it is 0")
 

@@ -37,6 +37,9 @@ class Config:
 
     width: int = setting(64, "channels of the outermost layers of G and D")
     blocks: int = setting(0, "residual blocks of each translator; 0: 9 from 256 pixels on, else 6")
+    change: bool = setting(
+        False, "translators make a change to their input, in place of a picture: they begin as the input itself"
+    )
     patch_layers: int = setting(
         0, "halvings in D: 3 judges patches of 70x70 pixels, 2 of 34x34, 1 of 16x16; 0: by the size"
     )
@@ -61,7 +64,7 @@ class CycleGAN(Game):
         sides = min(*spec.given[1:], *spec.shape[1:])
         blocks = config.blocks or (9 if sides >= 256 else 6)
         layers = config.patch_layers or layers_for(sides, sides)
-        forth, back = Translator(a, b, config.width, blocks), Translator(b, a, config.width, blocks)
+        forth, back = (Translator(i, o, config.width, blocks, change=config.change) for i, o in ((a, b), (b, a)))
         critics = {k: PatchDiscriminator(c, config.width, layers, "instance") for k, c in (("a", a), ("b", b))}
         self.G, self.D = nn.ModuleDict({"forth": forth, "back": back}), nn.ModuleDict(critics)
         self.pool_a, self.pool_b = ImagePool(config.pool, spec.given), ImagePool(config.pool, spec.shape)
@@ -124,6 +127,8 @@ class CycleGAN(Game):
     def refuse(cls, spec: DataSpec, config: Config, train: Train) -> None:
         if not spec.given or spec.given[1:] != spec.shape[1:]:
             raise SparringError("cyclegan learns from two sets of pictures of one size, such as trainA/ and trainB/")
+        if config.change and spec.given[0] != spec.shape[0]:
+            raise SparringError("game.change changes a picture into one of as many channels; they differ here")
         if config.identity > 0 and spec.given[0] != spec.shape[0]:
             raise SparringError("game.identity compares both kinds, which differ in channels here; say it is 0")
         if config.pool > 0 and train.microbatches > 1:

@@ -29,6 +29,7 @@ from sparring.nn.perceptual import FeatureNetwork, check_weights
 from sparring.nn.spade import SPADEGenerator
 from sparring.nn.spectral import spectral
 from sparring.objectives.adversarial import choose
+from sparring.objectives.critics import by_critic, over_critics
 from sparring.objectives.matching import feature_matching, perceptual
 
 REFUSED = [("wasserstein", "it needs a critic of slope 1")]
@@ -89,22 +90,22 @@ class SPADE(Game):
 
     def discriminator(self, batch: Batch) -> Outcome:
         labels, fake = self.labels(batch), batch.share("G", self.fakes)
-        real_logits, fake_logits = self.D(batch.real, labels), self.D(fake, labels)
-        loss = self.loss.discriminator(real_logits, fake_logits)
-        return Outcome(loss, real_logits=real_logits, fake_logits=fake_logits, fake=fake)
+        of_real, of_fake = self.D(batch.real, labels), self.D(fake, labels)
+        loss = over_critics(self.loss.discriminator, of_real, of_fake)
+        return Outcome(loss, real_logits=by_critic(of_real), fake_logits=by_critic(of_fake), fake=fake)
 
     def generator(self, batch: Batch) -> Outcome:
         labels, fake = self.labels(batch), batch.share("G", self.fakes)
         made, wanted = self.D.features(fake, labels), self.D.features(batch.real, labels)
-        fake_logits, real_logits = self.D.logits(made), self.D.logits(wanted)
-        adversarial = self.loss.generator(fake_logits, real_logits if self.loss.relativistic else None)
+        of_fake, of_real = self.D.logits(made), self.D.logits(wanted)
+        adversarial = over_critics(self.loss.generator, of_fake, of_real)
         matched = [feature_matching(a[:-1], b[:-1]) for a, b in zip(made, wanted, strict=True)]  # without the logits
         terms = {"adversarial": adversarial, "matching": torch.stack(matched).mean()}
         loss = adversarial + self.config.matching * terms["matching"]
         if self.features is not None:
             terms["features"] = perceptual(self.features, fake, batch.real)
             loss = loss + self.config.feature_weight * terms["features"]
-        return Outcome(loss, terms, real_logits, fake_logits, fake)
+        return Outcome(loss, terms, by_critic(of_real), by_critic(of_fake), fake)
 
     def sample(self, batch: Batch) -> Tensor:
         return self.fakes(batch)

@@ -136,7 +136,7 @@ def autoregressive(values: Values, count: int, seed: int) -> Values:
     return np.stack(made, axis=2)
 
 
-def blocks_of(count: int) -> Iterator[slice]:
-    """``count`` places in ten blocks of equal size, in their order."""
-    ends = np.linspace(0, count, 11).round().astype(int)
+def blocks_of(count: int, blocks: int = 10) -> Iterator[slice]:
+    """``count`` places in blocks of equal size, in their order."""
+    ends = np.linspace(0, count, blocks + 1).round().astype(int)
     yield from (slice(first, last) for first, last in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True))

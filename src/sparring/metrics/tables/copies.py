@@ -1,10 +1,13 @@
-"""Samples that are rows which were learnt from, or nearly so, found exactly however many rows there are.
+"""Samples that are rows which were learnt from, or nearly so, found exactly among however many rows there are.
 
 Every cell is mixed into 64 bits and a row is the sum of its cells. Less one cell, that is the sum of the row without
 that column, so rows that are equal in all columns but one are found as quickly as those that are equal in all.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +62,10 @@ class Coincidences:
         """Those that are equal throughout, or but for one of the columns in ``ways`` (bool ``(columns,)``)."""
         return self.exact | self.but[ways].any(0)
 
+    def __or__(self, other: "Coincidences") -> "Coincidences":
+        """Which equal a row of either table."""
+        return Coincidences(self.exact | other.exact, self.but | other.but)
+
 
 def coincidences(rows: Rows, table: Rows) -> Coincidences:
     """Compare each of ``rows`` with all of ``table``."""
@@ -97,8 +104,8 @@ class Copies:
         return f"{found}: samples copy rows" if self.accused else f"{found}: no sign of copying"
 
 
-def find_copies(fake: Rows, train: Rows, held_out: Rows) -> Copies:
-    """Copies among samples, and whether they are more than coincidence.
+def find_copies(fake: Rows, train: Iterable[Rows], held_out: Rows) -> Copies:
+    """Copies of training rows, which come in pieces, among samples, and whether they are more than coincidence.
 
     Samples are accused where they coincide with training rows more often than held-out rows do: in all columns, or in
     all but one of those where that is rare. Rows that differ in a column that tells nearly all rows apart coincide
@@ -106,7 +113,12 @@ def find_copies(fake: Rows, train: Rows, held_out: Rows) -> Copies:
     likewise: where it hits `KNOWN` of those or more, it is accused only if it hits training rows twice as often, row
     for row.
     """
-    ours, theirs, apart = (coincidences(a, b) for a, b in ((fake, train), (held_out, train), (fake, held_out)))
+    learnt, pieces = 0, []
+    for piece in train:
+        learnt += len(piece)
+        pieces.append((coincidences(fake, piece), coincidences(held_out, piece)))
+    ours, theirs = (reduce(or_, side) for side in zip(*pieces, strict=True))
+    apart = coincidences(fake, held_out)
     rare = theirs.but.mean(1) <= RARE
     counts = [[int(side.among(ways).sum()) for side in (ours, theirs, apart)] for ways in (rare & False, rare)]
     return Copies(
@@ -118,7 +130,7 @@ def find_copies(fake: Rows, train: Rows, held_out: Rows) -> Copies:
         near_of_reals=int(theirs.near.sum()),
         accused=any(
             _more_than_chance(hits, len(fake), chance, len(held_out))
-            and not (others >= KNOWN and hits / len(train) < 2 * others / len(held_out))
+            and not (others >= KNOWN and hits / learnt < 2 * others / len(held_out))
             for hits, chance, others in counts
         ),
     )

@@ -14,14 +14,15 @@ LEARNERS = ("boosting", "forest", "logistic", "tree")
 MOST = 30_000  # rows to learn from
 
 
-def learner(name: str, seed: int) -> Any:
-    """A scikit-learn classifier by name."""
+def learner(name: str, seed: int, rarest: int = 2) -> Any:
+    """A scikit-learn classifier by name; ``rarest`` is how many rows the rarest class has."""
     from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
     from sklearn.linear_model import LogisticRegression
     from sklearn.tree import DecisionTreeClassifier
 
     if name == "boosting":
-        return HistGradientBoostingClassifier(random_state=seed)
+        # Of many rows it keeps a share apart to know when to stop, which has to have a row of each class.
+        return HistGradientBoostingClassifier(early_stopping="auto" if rarest > 1 else False, random_state=seed)
     if name == "forest":
         return RandomForestClassifier(100, min_samples_leaf=5, random_state=seed)
     if name == "logistic":
@@ -94,11 +95,12 @@ def _taught(name: str, lesson: Rows, column: Column, seed: int) -> tuple[Any, Ro
 
     y = classes_of(column, lesson[column.name])
     lesson, y = _some(lesson.take(y >= 0), y[y >= 0], seed)
-    if len(np.unique(y)) < 2:
+    counts = np.unique(y, return_counts=True)[1]
+    if len(counts) < 2:
         return None, lesson
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return learner(name, seed).fit(design(lesson, lesson, (column.name,)), y), lesson
+        return learner(name, seed, counts.min()).fit(design(lesson, lesson, (column.name,)), y), lesson
 
 
 def _some(rows: Rows, y: NDArray[np.int64], seed: int) -> tuple[Rows, NDArray[np.int64]]:

@@ -56,7 +56,8 @@ def groups_by(name: str, rows: Rows) -> Groups:
     if column is None or column.kind in ("identifier", "constant"):
         raise ValueError(f"no column '{name}' is learnt, so nobody can be grouped by it")
     gone = ("missing",) * column.missing
-    if column.numeric and (column.centres or len(column.points) > MOST_GROUPS):
+    of_itself = column.points and not column.centres and not column.base  # else states say something else than numbers
+    if column.numeric and not (of_itself and len(column.points) <= MOST_GROUPS):
         there = rows[name][~np.isnan(rows[name])]
         edges = tuple(np.unique(np.quantile(there, QUARTERS)).tolist())
         words = [f"{edge:.6g}" for edge in edges]

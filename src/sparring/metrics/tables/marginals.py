@@ -63,13 +63,12 @@ def _pearson(a: Values, b: Values) -> float:
 def contingency_similarity(real: tuple[Values, Values], fake: tuple[Values, Values]) -> float:
     """1 - half the sum of |R_ab - S_ab| over the cells of two columns of categories."""
     width = int(max(real[1].max(), fake[1].max())) + 2
-    size = (int(max(real[0].max(), fake[0].max())) + 2) * width
-    tables = [
-        np.bincount((side[0].astype(np.int64) + 1) * width + side[1].astype(np.int64) + 1, minlength=size)
-        / len(side[0])
-        for side in (real, fake)
+    ours, theirs = ((a.astype(np.int64) + 1) * width + b.astype(np.int64) + 1 for a, b in (real, fake))
+    cells, places = np.unique(np.concatenate([ours, theirs]), return_inverse=True)  # few of all that there could be
+    shares = [
+        np.bincount(side, minlength=len(cells)) / len(side) for side in (places[: len(ours)], places[len(ours) :])
     ]
-    return float(1 - np.abs(tables[0] - tables[1]).sum() / 2)
+    return float(1 - np.abs(shares[0] - shares[1]).sum() / 2)
 
 
 def binned(numbers: Values, edges: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -22,13 +22,13 @@ def gower(rows: Rows, reference: Rows, skip: tuple[str, ...] = ()) -> NDArray[np
             low, span = (there.min(), max(float(np.ptp(there)), 1e-300)) if len(there) else (0.0, 1.0)
             gone = np.isnan(values)
             scaled = np.clip((np.where(gone, low, values) - low) / span, 0, 1)
-            parts += [np.where(gone, 0.5, scaled)[:, None], gone[:, None] * 0.5]
+            parts += [np.where(gone, 0.5, scaled).astype(np.float32)[:, None], gone[:, None] * np.float32(0.5)]
         else:
             states = len(column.categories) + len(column.rest) + 1
             codes = values.astype(np.int64) + 1
             used = np.unique(reference[column.name].astype(np.int64) + 1) if states > 256 else np.arange(states)
-            parts.append((codes[:, None] == used) * 0.5)
-    return np.concatenate(parts, axis=1).astype(np.float32)
+            parts.append((codes[:, None] == used) * np.float32(0.5))
+    return np.concatenate(parts, axis=1)
 
 
 def design(rows: Rows, reference: Rows, skip: tuple[str, ...] = ()) -> NDArray[np.float32]:
