@@ -69,7 +69,8 @@ class Row:
 
 FACADE = "--data.size 64 --data.pairs right-to-left --data.flip true"
 PIX2PIX = f"{FACADE} --game.width 32 --train.batch 4 --train.ema_kimg 1"
-UNPAIRED = "--data.size 64 --data.flip true --game.width 16 --game.blocks 4 --game.change true --train.batch 1 --train.ema_kimg 1"
+UNPAIRED = "--data.size 64 --data.flip true --game.width 16 --game.blocks 4 --game.change true"
+UNPAIRED += " --train.batch 1 --train.ema_kimg 1"
 CROPS = "--data.crop 96 --data.max_bad 0.02 --data.flip true --data.rotate true"  # 1 of 91 is smaller
 SRGAN = f"{CROPS} --game.width 32 --game.blocks 8 --train.batch 4 --optim.G.lr 5e-4 --train.ema_kimg 2"
 FEATURES = f"{SRGAN} --game.features squeezenet --game.feature_weight 0.05"

@@ -40,12 +40,11 @@ class Translator(nn.Module):
         begin = [nn.ReflectionPad2d(3), nn.Conv2d(inputs, width, 7, bias=False), *_normed(width)]
         half, quarter = nn.Sequential(*begin, *down(width, narrow)), nn.Sequential(*down(narrow, wide))
         self.stages = nn.ModuleList([half, quarter, *(ResidualBlock(wide) for _ in range(blocks))])
-        self.finish = nn.Sequential(
-            *up(wide, narrow), *up(narrow, width), nn.ReflectionPad2d(3), nn.Conv2d(width, outputs, 7)
-        )
+        paint = nn.Conv2d(width, outputs, 7)
+        self.finish = nn.Sequential(*up(wide, narrow), *up(narrow, width), nn.ReflectionPad2d(3), paint)
         self.apply(initialise)
         if change:
-            nn.init.zeros_(self.finish[-1].weight)
+            nn.init.zeros_(paint.weight)
 
     def forward(self, images: Tensor) -> Tensor:
         return whole_multiple(self.translate, images, 2**DOWNS, least=LEAST)
