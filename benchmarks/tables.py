@@ -283,9 +283,10 @@ def write_page(found: dict[str, dict[str, list[dict]]], options: argparse.Namesp
     lines = [
         "# Synthetic tables",
         "",
-        f"`python benchmarks/tables.py FOLDER --minutes {options.minutes:g}`: at most {options.minutes:g} CPU minutes "
-        f"a run on one thread and {MOST_PASSES:,} passes over the table, seeds {', '.join(map(str, options.seeds))}; "
-        f"{date.today()}, {os.cpu_count()} cores, {platform.machine()}, torch {torch.__version__}.",
+        f"`python benchmarks/tables.py FOLDER --minutes {options.minutes:g}`: runs planned for {options.minutes:g} CPU "
+        f"minutes on one thread, and for {MOST_PASSES:,} passes over a table at most; "
+        f"seeds {', '.join(map(str, options.seeds))}; {date.today()}, {os.cpu_count()} cores, {platform.machine()}, "
+        f"torch {torch.__version__}.",
         "",
         f"{SAMPLES:,} samples (seeds from 0) beside rows that training never saw: of Adult its test file, of credit",
         "defaults a fifth, of the others three tenths. TSTR is the area under ROC of boosted trees that learnt from",
@@ -303,7 +304,7 @@ def write_page(found: dict[str, dict[str, list[dict]]], options: argparse.Namesp
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder with the tables")
-    parser.add_argument("--minutes", type=float, default=10, help="CPU minutes a run, at most")
+    parser.add_argument("--minutes", type=float, default=10, help="CPU minutes a run is planned for")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     names = [table.name for table in TABLES]
     parser.add_argument("--only", nargs="+", default=names, choices=names, metavar="TABLE")

@@ -4,9 +4,10 @@
 
 The yardstick is what a person would otherwise run: the tutorial's loop, as it is written, for 30 CPU minutes. How many
 pictures it shows in that time is measured first, on this machine. Its networks are then trained for so many pictures
-by the engine, whose mathematics are the same (docs/speed.md), in less time; and once more in bf16, to see what that
-does to quality. Beside it the recipe `dcgan_fashion_cpu` is trained in stretches, each of which ends by a mark of CPU
-time, start and verdict included; at each mark the model is kept and judged. What was finished is not done again.
+by the engine, whose mathematics are the same (docs/speed.md), in less time; with the first seed once more in bf16, to
+see what that does to quality. Beside it the recipe `dcgan_fashion_cpu` is trained in stretches, each of which ends by a
+mark of CPU time, start and verdict included; at each mark the model is kept and judged. What was finished is not done
+again.
 """
 
 import argparse
@@ -118,22 +119,20 @@ def main() -> None:
     kimg = literal_kimg(folder)
     with ThreadPoolExecutor(options.workers) as pool:
         jobs = [pool.submit(recipe, options.data, folder, seed) for seed in options.seeds]
-        for precision in PRECISIONS:
-            jobs += [pool.submit(yardstick, options.data, folder, seed, kimg, precision) for seed in options.seeds]
+        jobs += [pool.submit(yardstick, options.data, folder, seed, kimg, "fp32") for seed in options.seeds]
+        jobs += [pool.submit(yardstick, options.data, folder, options.seeds[0], kimg, "bf16")]
         for job in jobs:
             job.result()
     judge = Judge(Path(options.data), name="fashion")
     rows, met = [], 0
     for seed in options.seeds:
         wanted = judged(folder / f"tutorial-{seed}.json", folder / f"tutorial-{seed}", judge)
-        low = judged(folder / f"low-{seed}.json", folder / f"low-{seed}", judge)
         marks = [judged(folder / f"dcgan-{seed}-{m:g}.json", folder / f"dcgan-{seed}-{m:g}", judge) for m in MARKS]
         reached = [m["cpu_seconds"] / 60 for m in marks if m["distance"] <= wanted["distance"]]
         met += bool(reached) and reached[0] <= BAR
-        cells = [
-            *(f"{one['distance']:.2f} ({one['cpu_seconds'] / 60:.1f} min)" for one in (wanted, low)),
-            *(f"{m['distance']:.2f} ({m['cpu_seconds'] / 60:.1f} min)" for m in marks),
-        ]
+        low = [judged(folder / f"low-{seed}.json", folder / f"low-{seed}", judge)] if seed == options.seeds[0] else []
+        cells = [f"{one['distance']:.2f} ({one['cpu_seconds'] / 60:.1f} min)" for one in (wanted, *low, *marks)]
+        cells[1:1] = [] if low else ["–"]
         rows.append(f"| {seed} | {' | '.join(cells)} | {f'{reached[0]:.1f} min' if reached else 'not'} |")
         print(rows[-1], flush=True)
     if options.report:
@@ -151,8 +150,8 @@ def write(options: argparse.Namespace, kimg: float, judge: Judge, rows: list[str
         f"{os.cpu_count()} cores, {platform.machine()}. No run is left out.",
         "",
         f"The tutorial's loop, as it is written, shows {kimg:g} thousand pictures in {YARDSTICK:g} CPU minutes here.",
-        "Its networks were trained for so many pictures of Fashion-MNIST by the engine, in fp32 and in bf16.",
-        "`dcgan_fashion_cpu` was kept and judged at marks. Minutes are CPU time of whole commands.",
+        "Its networks were trained for so many pictures of Fashion-MNIST by the engine, with the first seed in bf16",
+        "too. `dcgan_fashion_cpu` was kept and judged at marks. Minutes are CPU time of whole commands.",
         "",
         "Distance: Fréchet distance between 10,000 samples (seeds from 0) and the 10,000 test pictures in the",
         f"penultimate layer of a classifier fitted on the training pictures, right on {judge.accuracy:.1%} of the test",
