@@ -393,6 +393,17 @@ def test_from_data_to_samples(name, toy, tmp_path, sparring):
     assert "columns are" in (tmp_path / "run" / "events.jsonl").read_text().lower()
 
 
+@pytest.mark.parametrize("name", ["ctgan", "tvae", "fanogan"])
+@pytest.mark.parametrize("numbers", [False, True])
+def test_tables_of_choices_alone_and_of_numbers_alone(name, numbers, tmp_path):
+    draw = np.random.default_rng(0)
+    cells = draw.normal(0, 1, (300, 3)).round(4) if numbers else draw.choice(["u", "v", "w"], (300, 3))
+    (tmp_path / "toy.csv").write_text("\n".join(["a,b,c", *(",".join(map(str, row)) for row in cells)]) + "\n")
+    run = train(tmp_path / "toy.csv", family=name, run=tmp_path / "run", kimg=1, **SMALL)
+    assert run.sample(20).isfinite().all()
+    assert run.evaluate(samples=100, metrics=["quality"])["column shapes"].value > 0
+
+
 def test_a_seed_is_the_same_row_in_any_batch(toy, tmp_path):
     run = train(toy, family="ctgan", run=tmp_path / "run", kimg=1, **SMALL)
     spec = run.game.spec

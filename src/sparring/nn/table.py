@@ -134,11 +134,16 @@ class TableDecoder(nn.Module):
     """
 
     STEEP = 12.0
+    theta: Tensor
 
     def __init__(self, inputs: int, widths: Sequence[int], outputs: int, scalars: int):
         super().__init__()
         self.layers = perceptron(inputs, widths, outputs)
-        self.theta = nn.Parameter(torch.full((scalars,), -math.log(10) / self.STEEP))
+        theta = torch.full((scalars,), -math.log(10) / self.STEEP)
+        if scalars:
+            self.theta = nn.Parameter(theta)
+        else:  # a table without numbers: an empty parameter would be a layer without weights
+            self.register_buffer("theta", theta)
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         return self.layers(z), 0.01 + 0.99 * torch.sigmoid(self.STEEP * self.theta)
