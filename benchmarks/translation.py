@@ -2,10 +2,10 @@
 
     python benchmarks/translation.py DATA [--minutes 40] [--workers 1] [--only pix2pix l1]
 
-DATA holds facades/, horse2zebra/, super_resolution/, cats64/ and weights/ (SqueezeNet 1.0, through which distances are
-measured). Every row trains for so many CPU minutes on one thread, times its share; its length in images is measured
-first. A run that was stopped goes on where it was, and what is finished is not done again: stop at any time and say the
-same again. The page shows every row that is finished, whichever were asked for now. Runs are kept in
+DATA holds facades/, horse2zebra/, super_resolution/, cats64/, cifar10/ and weights/ (SqueezeNet 1.0, through which
+distances are measured). Every row trains for so many CPU minutes on one thread, times its share; its length in images
+is measured first. A run that was stopped goes on where it was, and what is finished is not done again: stop at any time
+and say the same again. The page shows every row that is finished, whichever were asked for now. Runs are kept in
 runs/bench-translation, a folder for each budget.
 
 The data may not be redistributed, and what a network makes of a picture of it shows that picture: pictures stay in
@@ -25,6 +25,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,7 @@ ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "results" / "translation.md"
 FACADES, HORSES = "facades/facades_pairs_128.zip", "horse2zebra/horse2zebra_128.zip"
 T91, SETS, CATS = "super_resolution/t91.zip", "super_resolution/set5_set14.zip", "cats64/cats64_2500.zip"
+CIFAR = "cifar10/cifar10_lossless_part.npz"
 LEAST_KIMG = 0.1  # length of the shortest run
 APART = 25.0  # CPU seconds between the two runs whose difference is the pace: several times what a start varies by
 HELD_OUT = 250  # cats that no run sees
@@ -88,6 +90,10 @@ ROWS = {
     "inpaint": Row("cats.npz", "inpaint", INPAINT),
     "colorize-l1": Row("cats.npz", "colorize", f"{COLORIZE} --game.adversarial 0", 0.5),
     "colorize": Row("cats.npz", "colorize", COLORIZE, 0.5),
+    "inpaint-cifar-l1": Row("cifar.npz", "inpaint", f"{INPAINT} --game.adversarial 0", 0.5),
+    "inpaint-cifar": Row("cifar.npz", "inpaint", INPAINT, 0.5),
+    "colorize-cifar-l1": Row("cifar.npz", "colorize", f"{COLORIZE} --game.adversarial 0", 0.5),
+    "colorize-cifar": Row("cifar.npz", "colorize", COLORIZE, 0.5),
 }
 
 
@@ -107,11 +113,25 @@ def pictures(archive: Path, prefix: str, size: int = 0, box: tuple[int, int, int
 
 
 def prepare(data: Path, folder: Path) -> None:
-    """The cats that may be trained on."""
+    """The cats and the small pictures that may be trained on."""
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "cats.npz").exists():
         cats = torch.stack(pictures(data / CATS, ""))
         np.savez(folder / "cats.npz", images=cats[HELD_OUT:].movedim(1, 3).numpy())
+    if not (folder / "cifar.npz").exists():
+        with np.load(data / CIFAR, allow_pickle=False) as arrays:
+            np.savez(folder / "cifar.npz", images=arrays["x_train"])
+
+
+def unseen_cats(data: Path) -> Tensor:
+    """uint8 ``(250, 3, 64, 64)``, none of which is trained on."""
+    return torch.stack(pictures(data / CATS, "")[:HELD_OUT])
+
+
+def unseen_cifar(data: Path) -> Tensor:
+    """uint8 ``(846, 3, 32, 32)``: the test pictures of the part at hand."""
+    with np.load(data / CIFAR, allow_pickle=False) as arrays:
+        return torch.from_numpy(arrays["x_test"]).movedim(3, 1).contiguous()
 
 
 # ---------------------------------------------------------------------- training
@@ -339,8 +359,10 @@ def enlarged(names: list[str], options: argparse.Namespace, ruler: Ruler) -> lis
     return ["## Four times larger", "", text, "", *table(head, rows), f"{order}: {line}.", ""]
 
 
-def cats(title: str, names: list[str], options: argparse.Namespace, ruler: Ruler) -> list[str]:
-    real = torch.stack(pictures(options.data / CATS, ""))[:HELD_OUT]
+def restored(
+    title: str, source: Callable[[Path], Tensor], names: list[str], options: argparse.Namespace, ruler: Ruler
+) -> list[str]:
+    real = source(options.data)
     rows, shown, inputs = [], [], real
     for name in names:
         made, inputs = apply(name, options.folder, real, None)
@@ -355,20 +377,18 @@ def cats(title: str, names: list[str], options: argparse.Namespace, ruler: Ruler
     line = picture(names[-1], options, inputs, *shown, real)
     head = "run | distance of pairs ↓ | distance of sets ↓ | PSNR ↑ | known values changed"
     order = ", ".join(["input", *names, "truth"])
-    text = (
-        f"{HELD_OUT} cats that no run saw, with the same holes for both."
-        if "inpaint" in names[-1]
-        else f"{HELD_OUT} cats that no run saw."
-    )
-    return [f"## {title}, 64 pixels", "", text, "", *table(head, rows), f"{order}: {line}.", ""]
+    text = f"{len(real)} pictures that no run saw{', with the same holes for both' if 'inpaint' in names[-1] else ''}."
+    return [f"## {title}, {real.shape[-1]} pixels", "", text, "", *table(head, rows), f"{order}: {line}.", ""]
 
 
 PARTS: list[tuple[tuple[str, ...], Callable[[list[str], argparse.Namespace, Ruler], list[str]]]] = [
     (("l1", "pix2pix"), facades),
     (("cyclegan", "cut"), horses),
     (("srresnet", "srgan-features", "srgan"), enlarged),
-    (("inpaint-l1", "inpaint"), lambda *rest: cats("Holes filled", *rest)),
-    (("colorize-l1", "colorize"), lambda *rest: cats("Grey cats coloured", *rest)),
+    (("inpaint-l1", "inpaint"), partial(restored, "Holes in cats filled", unseen_cats)),
+    (("inpaint-cifar-l1", "inpaint-cifar"), partial(restored, "Holes in CIFAR-10 filled", unseen_cifar)),
+    (("colorize-l1", "colorize"), partial(restored, "Grey cats coloured", unseen_cats)),
+    (("colorize-cifar-l1", "colorize-cifar"), partial(restored, "Grey CIFAR-10 coloured", unseen_cifar)),
 ]
 
 
@@ -402,9 +422,7 @@ def write_page(options: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "data", type=Path, help="folder with facades/, horse2zebra/, super_resolution/, cats64/, weights/"
-    )
+    parser.add_argument("data", type=Path, help="folder with the sets named above")
     parser.add_argument(
         "--minutes", type=float, default=40.0, help="CPU minutes a run; some take a share of it or more"
     )
