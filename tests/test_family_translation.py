@@ -128,7 +128,7 @@ def test_cyclegan_with_translators_that_do_nothing_has_the_adversarial_loss_alon
     batch = batch_for(game)
     outcome = game.generators(batch)
     assert outcome.terms["cycle"] == outcome.terms["identity"] == 0
-    of_b, of_a = game.D["b"](batch.given), game.D["a"](batch.real)
+    of_b, of_a = game.D_b(batch.given), game.D_a(batch.real)
     paper = (of_b - 1).square().mean() + (of_a - 1).square().mean()  # eq. 7 of LSGAN, without a half
     torch.testing.assert_close(outcome.loss, paper)
 
@@ -142,6 +142,17 @@ def test_cyclegan_is_equation_3():
     torch.testing.assert_close(terms["identity"], l1(G(b), b) + l1(F(a), a))
     loss = game.generators(batch).loss
     torch.testing.assert_close(loss, 2 * terms["adversarial"] + 3 * terms["cycle"] + 2 * terms["identity"])
+
+
+def test_each_critic_of_cyclegan_sees_its_own_kind_and_its_own_fakes():
+    game = game_of("cyclegan", pool=0)
+    batch = batch_for(game)
+    for turn, critic, real, fake in (
+        (game.critic_of_b, game.D_b, batch.real, game.G["forth"](batch.given)),
+        (game.critic_of_a, game.D_a, batch.given, game.G["back"](batch.real)),
+    ):
+        paper = ((critic(real) - 1).square().mean() + critic(fake).square().mean()) / 2
+        torch.testing.assert_close(turn(batch).loss, paper)
 
 
 def test_cyclegans_pools_are_part_of_the_state_and_fill_with_fakes():

@@ -211,16 +211,20 @@ def check_bit_identical_resume(family: type[Game]) -> None:
 
 
 def check_accumulation(family: type[Game]) -> None:
-    """Four microbatches move the weights as one batch of four times the size does, or the family says why not."""
+    """Four microbatches move the weights as one batch of four times the size does, or the family says why not.
+
+    In float64: Adam blows a gradient that is nothing but rounding up to full size.
+    """
     if family.not_accumulable:
         return
-    rows = torch.randn(BATCH, 1 << 14, generator=torch.Generator().manual_seed(5))
-    whole, dealt = make_engine(family), make_engine(family, replace(TRAIN, microbatches=4))
-    for engine in (whole, dealt):
-        _noise_by_sample(engine, rows)
-        engine.step()
+    with default_dtype(torch.float64):
+        rows = torch.randn(BATCH, 1 << 14, generator=torch.Generator().manual_seed(5))
+        whole, dealt = make_engine(family), make_engine(family, replace(TRAIN, microbatches=4))
+        for engine in (whole, dealt):
+            _noise_by_sample(engine, rows)
+            engine.step()
     for (name, a), (_, b) in zip(whole.game.named_parameters(), dealt.game.named_parameters(), strict=True):
-        assert torch.allclose(a, b, rtol=1e-3, atol=5e-5), (
+        assert torch.allclose(a, b, rtol=1e-6, atol=1e-7), (
             f"{name} depends on how the batch is cut; if that is meant, say why in not_accumulable"
         )
 

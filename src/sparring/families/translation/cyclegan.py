@@ -3,11 +3,11 @@
 Paper: Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks, arXiv 1703.10593.
 Command: ``sparring train horse2zebra/ --family cyclegan``
 
-Two translators, forth from A to B and back, are one player G; two critics of patches are one player D. What comes back
-has to be what went forth. D sees fakes of earlier steps half of the time, from pools of 50 that are part of the state.
+Two translators, forth from A to B and back, are one player G; D_a and D_b are critics of patches. What comes back has
+to be what went forth. Critics see fakes of earlier steps half of the time, from pools of 50 that are part of the state.
 
-Departures: D moves before G, on the fakes that G then learns from. Below 256 pixels G has the paper's 6 blocks for
-small pictures, and below 128 D fewer layers. Biases that InstanceNorm cancels are left out. Samples, from A to B, are
+Departures: critics move before G, on the fakes that G then learns from. Below 256 pixels G has the paper's 6 blocks for
+small pictures, and below 128 critics have fewer layers. Biases that InstanceNorm cancels are left out. Samples, from A to B, are
 drawn with averaged weights. Several microbatches or processes would each need pools of their own: there say
 ``--game.pool 0``.
 """
@@ -55,7 +55,6 @@ class CycleGAN(Game):
 
     config_class = Config
     gives = True
-    not_augmentable = "its D is two, one for each kind"
 
     def __init__(self, spec: DataSpec, config: Config):
         super().__init__(spec, config)
@@ -65,15 +64,18 @@ class CycleGAN(Game):
         blocks = config.blocks or (9 if sides >= 256 else 6)
         layers = config.patch_layers or layers_for(sides, sides)
         forth, back = (Translator(i, o, config.width, blocks, change=config.change) for i, o in ((a, b), (b, a)))
-        critics = {k: PatchDiscriminator(c, config.width, layers, "instance") for k, c in (("a", a), ("b", b))}
-        self.G, self.D = nn.ModuleDict({"forth": forth, "back": back}), nn.ModuleDict(critics)
+        self.G = nn.ModuleDict({"forth": forth, "back": back})
+        self.D_a, self.D_b = (PatchDiscriminator(channels, config.width, layers, "instance") for channels in (a, b))
         self.pool_a, self.pool_b = ImagePool(config.pool, spec.given), ImagePool(config.pool, spec.shape)
 
     def players(self) -> dict[str, nn.Module]:
-        return {"G": self.G, "D": self.D}
+        return {"G": self.G, "D_a": self.D_a, "D_b": self.D_b}
+
+    def judges(self) -> tuple[str, ...]:
+        return "D_b", "D_a"
 
     def turns(self, nimg: int) -> list[Turn]:
-        return [Turn("D", self.discriminators), Turn("G", self.generators)]
+        return [Turn("D_a", self.critic_of_a), Turn("D_b", self.critic_of_b), Turn("G", self.generators)]
 
     def forth(self, batch: Batch) -> Tensor:
         """A to B."""
@@ -83,27 +85,29 @@ class CycleGAN(Game):
         """B to A."""
         return self.G["back"](batch.real)
 
-    def discriminators(self, batch: Batch) -> Outcome:
-        a, b = batch.given, batch.real
-        fake_b, fake_a = batch.share("G", self.forth), batch.share("G", self.back)
-        coins, places = batch.uniform(2), batch.uniform(2)
-        shown_a = self.pool_a.exchange(fake_a, coins[:, 0], places[:, 0], batch.nimg)
-        shown_b = self.pool_b.exchange(fake_b, coins[:, 1], places[:, 1], batch.nimg)
-        real_logits, fake_logits = self.D["b"](b), self.D["b"](shown_b)
-        of_b = self.loss.discriminator(real_logits, fake_logits)
-        of_a = self.loss.discriminator(self.D["a"](a), self.D["a"](shown_a))
-        return Outcome(of_a + of_b, {"of_a": of_a, "of_b": of_b}, real_logits, fake_logits, fake_b)
+    def critic_of_a(self, batch: Batch) -> Outcome:
+        coins, places = batch.uniform(2).unbind(1)
+        shown = self.pool_a.exchange(batch.share("G", self.back), coins, places, batch.nimg)
+        real_logits, fake_logits = self.D_a(batch.given), self.D_a(shown)
+        return Outcome(self.loss.discriminator(real_logits, fake_logits), {}, real_logits, fake_logits)
+
+    def critic_of_b(self, batch: Batch) -> Outcome:
+        coins, places = batch.uniform(2).unbind(1)
+        fake = batch.share("G", self.forth)
+        shown = self.pool_b.exchange(fake, coins, places, batch.nimg)
+        real_logits, fake_logits = self.D_b(batch.real), self.D_b(shown)
+        return Outcome(self.loss.discriminator(real_logits, fake_logits), {}, real_logits, fake_logits, fake)
 
     def generators(self, batch: Batch) -> Outcome:
         assert batch.given is not None
         a, b = batch.given, batch.real
         forth, back = self.G["forth"], self.G["back"]
         fake_b, fake_a = batch.share("G", self.forth), batch.share("G", self.back)
-        fake_logits = self.D["b"](fake_b)
+        fake_logits = self.D_b(fake_b)
         compares = self.loss.relativistic
-        real_logits, real_a = (self.D["b"](b), self.D["a"](a)) if compares else (None, None)
+        real_logits, real_a = (self.D_b(b), self.D_a(a)) if compares else (None, None)
         adversarial = self.loss.generator(fake_logits, real_logits)
-        adversarial = adversarial + self.loss.generator(self.D["a"](fake_a), real_a)  # eq. 1, both ways
+        adversarial = adversarial + self.loss.generator(self.D_a(fake_a), real_a)  # eq. 1, both ways
         terms = {"adversarial": adversarial, "cycle": l1(back(fake_b), a) + l1(forth(fake_a), b)}  # eq. 2
         loss = self.config.adversarial * adversarial + self.config.cycle * terms["cycle"]  # eq. 3
         if self.config.identity > 0:
