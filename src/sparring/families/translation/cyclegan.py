@@ -7,8 +7,8 @@ Two translators, forth from A to B and back, are one player G; D_a and D_b are c
 to be what went forth. Critics see fakes of earlier steps half of the time, from pools of 50 that are part of the state.
 
 Departures: critics move before G, on the fakes that G then learns from. Below 256 pixels G has the paper's 6 blocks for
-small pictures, and below 128 critics have fewer layers. Biases that InstanceNorm cancels are left out. Samples, from A to B, are
-drawn with averaged weights. Several microbatches or processes would each need pools of their own: there say
+small pictures, and below 128 critics have fewer layers. Biases that InstanceNorm cancels are left out. Samples, from A
+to B, are drawn with averaged weights. Several microbatches or processes would each need pools of their own: there say
 ``--game.pool 0``.
 """
 
