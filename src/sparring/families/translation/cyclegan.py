@@ -40,6 +40,7 @@ class Config:
     change: bool = setting(
         False, "translators make a change to their input, in place of a picture: they begin as the input itself"
     )
+    smooth: bool = setting(False, "blurred halving and bilinear doubling, as CUT has, in place of strided convolutions")
     patch_layers: int = setting(
         0, "halvings in D: 3 judges patches of 70x70 pixels, 2 of 34x34, 1 of 16x16; 0: by the size"
     )
@@ -63,7 +64,10 @@ class CycleGAN(Game):
         sides = min(*spec.given[1:], *spec.shape[1:])
         blocks = config.blocks or (9 if sides >= 256 else 6)
         layers = config.patch_layers or layers_for(sides, sides)
-        forth, back = (Translator(i, o, config.width, blocks, change=config.change) for i, o in ((a, b), (b, a)))
+        forth, back = (
+            Translator(inputs, outputs, config.width, blocks, config.smooth, config.change)
+            for inputs, outputs in ((a, b), (b, a))
+        )
         self.G = nn.ModuleDict({"forth": forth, "back": back})
         self.D_a, self.D_b = (PatchDiscriminator(channels, config.width, layers, "instance") for channels in (a, b))
         self.pool_a, self.pool_b = ImagePool(config.pool, spec.given), ImagePool(config.pool, spec.shape)
