@@ -1,6 +1,6 @@
 """Pictures from pictures, each beside what it has to beat: the tables of docs/results/translation.md.
 
-    python benchmarks/translation.py DATA [--minutes 20] [--workers 1] [--only pix2pix l1]
+    python benchmarks/translation.py DATA [--minutes 16] [--workers 1] [--only pix2pix l1]
 
 DATA holds facades/, horse2zebra/, super_resolution/, cats64/, cifar10/ and weights/ (SqueezeNet 1.0, through which
 distances are measured). Every row trains for so many CPU minutes on one thread, times its share; its length in images
@@ -81,11 +81,11 @@ COLORIZE = "--data.flip true --game.width 16 --train.batch 8 --train.ema_kimg 2"
 ROWS = {
     "l1": Row(FACADES, "pix2pix", f"{PIX2PIX} --game.adversarial 0", 0.5),
     "pix2pix": Row(FACADES, "pix2pix", PIX2PIX, 0.5),
-    "cyclegan": Row(HORSES, "cyclegan", f"{UNPAIRED} --game.smooth true --game.cycle 3", 1.5),
-    "cut": Row(HORSES, "cut", f"{UNPAIRED} --game.nce 0.2 --game.patches 64", 2.0),
-    "srresnet": Row(T91, "srgan", f"{SRGAN} --game.adversarial 0", 0.5),
-    "srgan-features": Row(T91, "srgan", f"{FEATURES} --game.adversarial 0", 0.5),
-    "srgan": Row(T91, "srgan", f"{FEATURES} --game.adversarial 0.05", 0.5),
+    "cyclegan": Row(HORSES, "cyclegan", f"{UNPAIRED} --game.smooth true --game.cycle 1", 2.5),
+    "cut": Row(HORSES, "cut", f"{UNPAIRED} --game.nce 0.2 --game.patches 64", 2.5),
+    "srresnet": Row(T91, "srgan", f"{SRGAN} --game.adversarial 0", 0.75),
+    "srgan-features": Row(T91, "srgan", f"{FEATURES} --game.adversarial 0", 0.75),
+    "srgan": Row(T91, "srgan", f"{FEATURES} --game.adversarial 0.05", 0.75),
     "inpaint-l1": Row("cats.npz", "inpaint", f"{INPAINT} --game.adversarial 0", 0.35),
     "inpaint": Row("cats.npz", "inpaint", INPAINT, 0.35),
     "colorize-l1": Row("cats.npz", "colorize", f"{COLORIZE} --game.adversarial 0", 0.2),
@@ -424,7 +424,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder with the sets named above")
     parser.add_argument(
-        "--minutes", type=float, default=20.0, help="CPU minutes a run; some take a share of it or more"
+        "--minutes", type=float, default=16.0, help="CPU minutes a run; some take a share of it or more"
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1, help="runs side by side, one thread each")

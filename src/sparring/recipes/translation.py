@@ -33,7 +33,7 @@ def cyclegan_cpu() -> Recipe:
 
     Command: ``sparring train horse2zebra/ --recipe cyclegan_cpu``. Hardware: a CPU. Time and numbers: not measured yet.
     """
-    game, train = {**CHANGE, "smooth": True, "cycle": 3}, {**SHIFTED, "kimg": 20}
+    game, train = {**CHANGE, "smooth": True, "cycle": 1}, {**SHIFTED, "kimg": 20}
     return Recipe("horse2zebra", "cyclegan", {"data": FLIPPED, "game": game, "optim": FASTER, "train": train})
 
 
