@@ -10,14 +10,15 @@ import os
 import sys
 import tempfile
 import types
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from tutorial_loop import BATCH, Pictures, Watch, networks
+from tutorial_loop import BATCH, Pictures, networks
 
 
-def torchgan(steps):
+def torchgan() -> Iterator[None]:
     """As its documentation has it."""
     if importlib.util.find_spec("torchvision") is None:
         sys.modules["torchvision"] = types.ModuleType("torchvision")
@@ -52,11 +53,9 @@ def torchgan(steps):
             recon=f"{folder}/images",
         )
     trainer.batch_size = BATCH
-    loader, watch = DataLoader(Pictures(), batch_size=BATCH, shuffle=True), Watch()
-    while watch.steps < steps:
+    loader = DataLoader(Pictures(), batch_size=BATCH, shuffle=True)
+    while True:
         for images, _ in loader:
             trainer.real_inputs = images
             trainer.train_iter()
-            if watch.lap() == steps:
-                break
-    return watch
+            yield

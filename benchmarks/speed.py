@@ -1,11 +1,13 @@
 """How fast a step is: beside the tutorial's loop, a loop by hand, torchgan, and formulas as they are written.
 
-    python benchmarks/speed.py [--pairs 5] [--steps 12] [--only tutorial hand peer phases peak] [--report]
+    python benchmarks/speed.py [--pairs 5] [--steps 16] [--only tutorial hand peer phases peak] [--report]
 
-Every figure is a pair of whole processes, run in turn, first one way round and then the other; each process tells the
-median of its steps but the first three. torchgan is left out where it is not installed (`peer_loop.py`). What is done
-is kept in --results, and the same command goes on from there. With --report, docs/results/speed.md is written from
-what is there.
+Beside the tutorial's loop and torchgan, a figure is a pair of whole processes, run in turn, first one way round and
+then the other; each process tells the median of its steps but the first three. What differs by a few hundredths, the
+engine and a loop by hand, or by kernels alone, is played in one process, a step of one beside a step of the other:
+between processes a machine is now faster and now slower by more than that. torchgan is left out where it is not
+installed (`peer_loop.py`). What is done is kept in --results, and the same command goes on from there. With --report,
+docs/results/speed.md is written from what is there.
 """
 
 import argparse
@@ -19,7 +21,7 @@ import sys
 import time
 from datetime import date
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 
 HERE = Path(__file__).parent
 REPORT = HERE.parent / "docs" / "results" / "speed.md"
@@ -60,30 +62,38 @@ PAIRS = {
 # ---------------------------------------------------------------------- one process
 
 
-def play(way, steps):
-    """Run one way; returns what it tells."""
+def loop(way):
+    """The loop that a way names."""
     import peer_loop
-    import torch
     import tutorial_loop as loops
 
-    if "keep" in way:
+    if way[0] == "phase":
+        return phase(way[1], int(way[2]), "ref" in way)
+    if way[0] == "torchgan":
+        return peer_loop.torchgan()
+    if way[0] == "literal":
+        return loops.literal()
+    return getattr(loops, way[0])("bf16" if "bf16" in way else "fp32")
+
+
+def play(ways, steps):
+    """One way alone, or two in turn, in this process; for a lone way its median step, for two every pair."""
+    import torch
+    from tutorial_loop import in_turn, laps
+
+    if "keep" in ways[0]:
         from sparring.engine.allocator import keep_memory
 
         keep_memory()
     torch.manual_seed(0)
-    precision = "bf16" if "bf16" in way else "fp32"
-    if way[0] == "peak":
+    if ways[0] == ["peak"]:
         return peak()
-    if way[0] == "phase":
-        watch = phase(way[1], int(way[2]), "ref" in way, steps)
-    elif way[0] == "literal":
-        watch = loops.literal(steps)
-    elif way[0] == "torchgan":
-        watch = peer_loop.torchgan(steps)
-    else:
-        watch = getattr(loops, way[0])(steps, precision)
-    wall, cpu = zip(*watch.laps[WARM:], strict=True)
-    return {"wall": median(wall), "cpu": median(cpu), "threads": torch.get_num_threads(), "load": os.getloadavg()[0]}
+    loops = [loop(way) for way in ways]
+    told = laps(loops[0], steps)[WARM:] if len(loops) == 1 else in_turn(*loops, steps)[WARM:]
+    load = os.getloadavg()[0]
+    if len(loops) == 1:
+        return {"wall": median(wall for wall, _ in told), "cpu": median(cpu for _, cpu in told), "load": load}
+    return [[{"wall": wall, "cpu": cpu, "load": load} for wall, cpu in pair] for pair in told]
 
 
 def setting(name):
@@ -125,19 +135,15 @@ def turn_of(game, batch, place):
     return [p.grad for name in turn.movers for p in game.players()[name].parameters() if p.grad is not None]
 
 
-def phase(name, place, reference, steps):
+def phase(name, place, reference):
     """A turn again and again."""
-    from tutorial_loop import Watch
-
     from sparring.core.rewritten import set_reference
 
     game, batch = setting(name)
     set_reference(game.modules(), reference)
-    watch = Watch()
-    for _ in range(steps):
+    while True:
         turn_of(game, batch, place)
-        watch.lap()
-    return watch
+        yield
 
 
 def difference(name, place):
@@ -176,7 +182,7 @@ def peak():
     counts = {}
     for name, run in (("literal", loops.literal), ("engine", loops.engine)):
         with FlopCounterMode(display=False) as counter:
-            run(1)
+            loops.lap(run())
         counts[name] = counter.get_total_flops() / 1e9
     return {"peak": best, **counts}
 
@@ -184,9 +190,9 @@ def peak():
 # ---------------------------------------------------------------------- all of them
 
 
-def tell(way, steps):
-    """Run one way in a process of its own."""
-    command = [sys.executable, str(HERE / "speed.py"), "--play", *way, "--steps", str(steps)]
+def tell(steps, *ways):
+    """Play in a process of its own."""
+    command = [sys.executable, str(HERE / "speed.py"), "--play", json.dumps(ways), "--steps", str(steps)]
     environment = {"OMP_WAIT_POLICY": "passive", **os.environ}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     return json.loads(done.stdout.splitlines()[-1])
@@ -216,16 +222,19 @@ def measure(options):
         options.results.write_text(json.dumps(results, indent=1))
 
     if "peak" not in results and (not options.only or "peak" in options.only):
-        results["peak"] = tell(("peak",), 1)
+        results["peak"] = tell(1, ("peak",))
         keep()
+    for name in (name for name in wanted if together(name) and name not in results):
+        results[name] = tell(WARM + options.steps, *PAIRS[name][1:3])
+        keep()
+        print(f"{name}: {len(results[name])} pairs of steps, load {results[name][0][0]['load']:.1f}", flush=True)
     for number in range(options.pairs):
-        for name in wanted:
+        for name in (name for name in wanted if not together(name)):
             pairs = results.setdefault(name, [])
             if len(pairs) > number:
                 continue
             ways = PAIRS[name][1:3]
-            steps = options.steps if name.startswith("phases") else 2 * options.steps
-            both = {way: tell(way, steps) for way in (ways if number % 2 == 0 else ways[::-1])}
+            both = {way: tell(options.steps, way) for way in (ways if number % 2 == 0 else ways[::-1])}
             pairs.append([both[ways[0]], both[ways[1]]])
             keep()
             told = " ".join(f"{kind} {pairs[-1][0][kind] / pairs[-1][1][kind]:.2f}" for kind in ("wall", "cpu"))
@@ -238,6 +247,11 @@ def measure(options):
     return results
 
 
+def together(name):
+    """Whether both ways are played in one process."""
+    return name == "hand" or name.startswith("phases")
+
+
 def rows(results):
     """Lines of the table."""
     for name, (label, _, _, bar) in PAIRS.items():
@@ -246,8 +260,8 @@ def rows(results):
             continue
         cells = []
         for kind in ("wall", "cpu"):
-            ratios = sorted(a[kind] / b[kind] for a, b in pairs)
-            cells.append(f"**{median(ratios):.2f}** ({ratios[0]:.2f}–{ratios[-1]:.2f})")
+            low, middle, high = quantiles((a[kind] / b[kind] for a, b in pairs), n=4, method="inclusive")
+            cells.append(f"**{middle:.3g}** ({low:.3g}–{high:.3g})")
         slow, fast = (1000 * median(pair[i]["wall"] for pair in pairs) for i in (0, 1))
         exact = results.get(f"exact {name}")
         load = max(way["load"] for pair in pairs for way in pair)
@@ -263,12 +277,13 @@ def report(results, options):
         "| | |",
         "|---|---|",
         f"| date | {date.today()} |",
-        f"| command | `make bench-speed`; {options.pairs} pairs |",
+        "| command | `make bench-speed` |",
         f"| hardware | {platform.machine()}, {os.cpu_count()} cores |",
         "",
-        "Whole processes in turn; a ratio is the slower way's time over the faster one's, median (least–most) of the",
-        "pairs. Load: the most processes that wanted to run meanwhile. Exactness: the largest difference of a",
-        "gradient's tensors between the two ways in double precision, as a share of its norm.",
+        "Beside the tutorial's loop and torchgan: whole processes in turn. By hand, and turns of families: steps in",
+        "turn, in one process. A ratio is the slower way's time over the faster one's: median of the pairs, and the",
+        "quarters around it. Load: the most processes that wanted to run meanwhile. Exactness: the largest difference",
+        "of a gradient's tensors between the two ways in double precision, as a share of its norm.",
         "",
         "| what | by the clock | of the processor | ms a step | bar | exactness | pairs | load |",
         "|---|---|---|---|---:|---:|---:|---:|",
@@ -299,14 +314,14 @@ def report(results, options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=12, help="of a phase; of the tutorial twice as many")
+    parser.add_argument("--steps", type=int, default=16, help="of each process")
     parser.add_argument("--only", nargs="*", default=[], help="tutorial, hand, peer, phases, peak")
     parser.add_argument("--results", type=Path, default=Path("runs/speed/results.json"))
     parser.add_argument("--report", action="store_true")
-    parser.add_argument("--play", nargs="+", help=argparse.SUPPRESS)
+    parser.add_argument("--play", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.play:
-        print(json.dumps(play(options.play, options.steps)))
+        print(json.dumps(play(json.loads(options.play), options.steps)))
         return
     results = measure(options)
     print("\n".join(rows(results)))

@@ -41,7 +41,7 @@ def literal_kimg(folder: Path) -> float:
     """Thousands of pictures that the tutorial's loop shows in `YARDSTICK` minutes of one thread."""
     kept = folder / "literal.json"
     if not kept.is_file():
-        program = "import json, tutorial_loop as t; print(json.dumps([cpu for _, cpu in t.literal(60).laps[10:]]))"
+        program = "import json, tutorial_loop as t; print(json.dumps([cpu for _, cpu in t.laps(t.literal(), 60)[10:]]))"
         done = subprocess.run(
             [sys.executable, "-c", program],
             check=True,

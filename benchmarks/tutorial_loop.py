@@ -1,10 +1,11 @@
 """The tutorial's loop, literally, and the same by hand with what the engine does about speed; for `speed.py`.
 
-Both play ``steps`` steps of 32 pictures on random pixels and return the seconds that each took: by the clock, and of
-the processor (of all threads).
+Each plays steps of 32 pictures on random pixels for as long as it is asked to; `laps` and `in_turn` ask, and tell the
+seconds that a step took: by the clock, and of the processor (of all threads).
 """
 
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -57,7 +58,7 @@ def networks():
     return G, D
 
 
-def literal(steps):
+def literal() -> Iterator[None]:
     """As the tutorial has it."""
     G, D = networks()
     loss = nn.BCELoss()
@@ -65,8 +66,7 @@ def literal(steps):
     optim_D = torch.optim.Adam(D.parameters(), lr=2e-4, betas=(0.5, 0.999))
     loader = DataLoader(Pictures(), batch_size=BATCH, shuffle=True)
     valid, fake = torch.ones(BATCH, 1), torch.zeros(BATCH, 1)
-    watch = Watch()
-    while watch.steps < steps:
+    while True:
         for index, (images, _) in enumerate(loader):
             optim_D.zero_grad()
             z = torch.randn(BATCH, 100)
@@ -81,12 +81,10 @@ def literal(steps):
             optim_G.step()
             if (index + 1) % 100 == 0:
                 print(loss_D.item(), loss_G.item())
-            if watch.lap() == steps:
-                break
-    return watch
+            yield
 
 
-def by_hand(steps, precision="fp32"):
+def by_hand(precision: str = "fp32") -> Iterator[None]:
     """The engine's arithmetic without the engine: one pass of G, D frozen in G's turn, the toolkit's layers."""
     from sparring.core.registry import load_family
     from sparring.nn.together import judge_together
@@ -100,8 +98,7 @@ def by_hand(steps, precision="fp32"):
     for norm in norms:  # one pass moves the statistics as far as two
         norm.momentum = 1 - (1 - norm.momentum) ** 2
     data = torch.from_numpy(pixels()).permute(0, 3, 1, 2).contiguous()
-    watch = Watch()
-    while watch.steps < steps:
+    while True:
         for picked in torch.randperm(PICTURES).split(BATCH):
             images = data[picked].float().div_(127.5).sub_(1)
             low = torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16")
@@ -119,12 +116,10 @@ def by_hand(steps, precision="fp32"):
                 loss_G = softplus(-game.D(fakes)).mean()
             loss_G.backward()
             optim_G.step()
-            if watch.lap() == steps:
-                break
-    return watch
+            yield
 
 
-def engine(steps, precision="fp32", reference=False):
+def engine(precision: str = "fp32", reference: bool = False) -> Iterator[None]:
     """``--family tutorial`` on the same pictures."""
     from sparring.core.config import Train
     from sparring.core.registry import load_family
@@ -139,23 +134,29 @@ def engine(steps, precision="fp32", reference=False):
     data = torch.from_numpy(pixels()).permute(0, 3, 1, 2).contiguous()
     dealer = MemoryDealer(data, None, Order(PICTURES, 0), torch.device("cpu"), decode)
     train = Train(kimg=1, batch=BATCH, ema_kimg=0, precision=precision, reference=reference)
-    player, watch = Engine(game, dealer, train), Watch()
-    while watch.steps < steps:
+    player = Engine(game, dealer, train)
+    while True:
         player.step()
-        watch.lap()
-    return watch
+        yield
 
 
-class Watch:
-    """Seconds a step, by the clock and of the processor."""
+def lap(loop: Iterator[None]) -> tuple[float, float]:
+    """Seconds of the next step, by the clock and of the processor."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    next(loop)
+    return time.perf_counter() - wall, time.process_time() - cpu
 
-    def __init__(self):
-        self.steps, self.laps = 0, []
-        self.wall, self.cpu = time.perf_counter(), time.process_time()
 
-    def lap(self):
-        """End a step; returns how many there were."""
-        wall, cpu = time.perf_counter(), time.process_time()
-        self.laps.append((wall - self.wall, cpu - self.cpu))
-        self.wall, self.cpu, self.steps = wall, cpu, self.steps + 1
-        return self.steps
+def laps(loop: Iterator[None], steps: int) -> list[tuple[float, float]]:
+    """Of so many steps."""
+    return [lap(loop) for _ in range(steps)]
+
+
+def in_turn(one: Iterator[None], other: Iterator[None], steps: int) -> list[list[tuple[float, float]]]:
+    """Of so many steps of each, a step of one beside a step of the other, the first now one and now the other."""
+    pairs = []
+    for number in range(steps):
+        loops = (one, other) if number % 2 == 0 else (other, one)
+        told = [lap(loop) for loop in loops]
+        pairs.append(told if number % 2 == 0 else told[::-1])
+    return pairs
