@@ -31,8 +31,8 @@ def pix2pix_gpu() -> Recipe:
 def cyclegan_cpu() -> Recipe:
     """Two sets at 64 pixels with narrow networks, such as horses and zebras.
 
-    Command: ``sparring train horse2zebra/ --recipe cyclegan_cpu``. Hardware: one CPU core, 39 minutes. Of 450 horses and
-    as many zebras: unseen horses come 15% nearer to zebras (Fréchet distance of SqueezeNet's features; one seed).
+    Command: ``sparring train horse2zebra/ --recipe cyclegan_cpu``. Hardware: one CPU core, 39 minutes. Of 450 horses
+    and as many zebras: unseen horses come 15% nearer to zebras (Fréchet distance of SqueezeNet's features; one seed).
     """
     game, train = {**CHANGE, "smooth": True, "cycle": 1}, {**SHIFTED, "kimg": 20}
     return Recipe("horse2zebra", "cyclegan", {"data": FLIPPED, "game": game, "optim": FASTER, "train": train})
