@@ -239,3 +239,12 @@ def test_killed_and_said_again_it_ends_with_the_same_bytes(finished, sparring, t
     assert sparring(*line, tmp_path / "a").code == 0
     assert sparring(*line, tmp_path / "b").code == 0
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+def test_what_a_killed_try_left_under_another_name_goes(finished, sparring, tmp_path):
+    line = ["sample", str(finished), "--seeds", "0-39", "--shard", "20", "--as", "shards", "--out", tmp_path / "a"]
+    assert sparring(*line).code == 0
+    whole = contents(tmp_path / "a")
+    (tmp_path / "a" / "images-00001.json").rename(tmp_path / "a" / ".images-00001.json.77.tmp")
+    assert sparring(*line).code == 0
+    assert contents(tmp_path / "a") == whole
