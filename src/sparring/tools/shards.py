@@ -158,10 +158,8 @@ class Shards:
 
     def _make(self, number: int) -> Iterator[int]:
         """One shard: its file, its labels, then its note; each appears whole."""
-        for leftover in self.out.glob(
-            f".*-{number:05d}.*.tmp"
-        ):  # of a try that was killed before its file had its name
-            leftover.unlink(missing_ok=True)
+        for killed in self.out.glob(f".*-{number:05d}.*.tmp"):  # before its file had its name
+            killed.unlink(missing_ok=True)
         seeds = self._seeds(number)
         path = self._path(number, self.room.ARRAY, ".tar" if self.kind == "tar" else ".npy")
         temporary = path.with_name(f".{path.name}.part")  # the same at each try: nothing is left lying about
