@@ -79,8 +79,8 @@ FEATURES = f"{SRGAN} --game.features squeezenet --game.feature_weight 0.05"
 INPAINT = "--data.flip true --game.width 12 --game.critic_width 16 --train.batch 8 --optim.lr 4e-4 --train.ema_kimg 2"
 COLORIZE = "--data.flip true --game.width 16 --train.batch 8 --train.ema_kimg 2"
 ROWS = {
-    "l1": Row(FACADES, "pix2pix", f"{PIX2PIX} --game.adversarial 0", 0.5),
-    "pix2pix": Row(FACADES, "pix2pix", PIX2PIX, 0.5),
+    "l1": Row(FACADES, "pix2pix", f"{PIX2PIX} --game.adversarial 0", 0.75),
+    "pix2pix": Row(FACADES, "pix2pix", f"{PIX2PIX} --game.adversarial 0.1 --game.matching 10", 0.75),
     "cyclegan": Row(HORSES, "cyclegan", f"{UNPAIRED} --game.smooth true --game.cycle 1", 2.5),
     "cut": Row(HORSES, "cut", f"{UNPAIRED} --game.nce 0.2 --game.patches 64", 2.5),
     "srresnet": Row(T91, "srgan", f"{SRGAN} --game.adversarial 0", 0.75),
@@ -148,6 +148,7 @@ def command(row: Row, options: argparse.Namespace, run: Path, kimg: float) -> li
         f"{kimg / 4:g}",
     ]
     start = [sys.executable, "-m", "sparring", "train", str(data), "--family", row.family, "--run", str(run)]
+    start += ["--train.allocator", "keep"]
     return [*start, *row.settings.split(), *length, "--train.seed", str(options.seed)]
 
 

@@ -201,8 +201,14 @@ def test_ds_verdict_reaches_g_through_the_hole_alone():
 class Sure(torch.nn.Module):
     """Undecided of 1,024 patches, and 5 of the whole, whatever it is shown."""
 
+    def features(self, images, hole):
+        return [torch.zeros(len(images), 1024)]
+
+    def logits(self, features):
+        return [*features, torch.full((len(features[0]), 1), 5.0)]
+
     def forward(self, images, hole):
-        return [torch.zeros(len(images), 1024), torch.full((len(images), 1), 5.0)]
+        return self.logits(self.features(images, hole))
 
 
 def test_the_critic_of_the_whole_counts_as_much_as_all_patches():
@@ -250,6 +256,7 @@ def test_colorize_compares_a_and_b():
     lab = colour.to_lab(batch.real)
     outcome = game.generator(batch)
     torch.testing.assert_close(outcome.terms["l1"], l1(game.G(lab[:, :1] / 50 - 1), lab[:, 1:] / 110))
-    torch.testing.assert_close(outcome.loss, 30 * outcome.terms["l1"] + outcome.terms["adversarial"])
+    terms = outcome.terms
+    torch.testing.assert_close(outcome.loss, 30 * terms["l1"] + 0.1 * terms["adversarial"] + 10 * terms["matching"])
     with pytest.raises(SparringError, match="RGB"):
         load_family("colorize").refuse(DataSpec("image", (1, 8, 8), count=9), game.config, TRAIN)

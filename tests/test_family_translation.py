@@ -92,6 +92,24 @@ def test_pix2pix_is_equation_4_and_halves_ds_loss():
     torch.testing.assert_close(of_d.loss, game.loss.discriminator(of_d.real_logits, of_d.fake_logits) / 2)
 
 
+@pytest.mark.parametrize("name", ["pix2pix", "colorize", "inpaint"])
+def test_ds_features_are_matched_where_that_has_a_weight(name):
+    quiet = {} if name == "inpaint" else {"dropout": 0.0}
+    outcomes, seen = [], []
+    for weight in (0.0, 4.0):
+        game = game_of(name, matching=weight, **quiet)
+        game.D.register_forward_pre_hook(lambda *_: pytest.fail("features, not logits alone"))
+        features = game.D.features
+        game.D.features = lambda *pictures, features=features: seen.append(features(*pictures)) or seen[-1]
+        outcomes.append(game.generator(batch_for(game)))
+    alone, matched = outcomes
+    assert "matching" not in alone.terms
+    _, made, wanted = seen  # the true picture is looked at for the second game alone
+    expected = sum((a - b).abs().mean() for a, b in zip(made[:-1], wanted[:-1], strict=True))
+    torch.testing.assert_close(matched.terms["matching"], expected)
+    torch.testing.assert_close(matched.loss, alone.loss + 4 * expected)
+
+
 def test_without_an_adversary_pix2pix_is_l1_regression():
     game = game_of("pix2pix", adversarial=0.0)
     assert [turn.name for turn in game.turns(0)] == ["G.regression"]

@@ -115,7 +115,18 @@ class GlobalPatchDiscriminator(nn.Module):
         spectral(self)
 
     def forward(self, images: Tensor, *others: Tensor) -> list[Tensor]:
+        return self.logits(self.features(images, *others))
+
+    def features(self, images: Tensor, *others: Tensor) -> list[Tensor]:
+        """What every layer makes of them, the map of logits last."""
         x = torch.cat([images, *others], 1)
+        found = []
         for place, conv in enumerate(self.patches):
             x = conv(leaky_relu(x, 0.2) if place else x)
-        return [x.flatten(1), self.whole(leaky_relu(x, 0.2).mean((2, 3)))]
+            found.append(x)
+        return found
+
+    def logits(self, features: list[Tensor]) -> list[Tensor]:
+        """Of both critics."""
+        last = features[-1]
+        return [last.flatten(1), self.whole(leaky_relu(last, 0.2).mean((2, 3)))]

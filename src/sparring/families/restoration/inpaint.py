@@ -28,6 +28,7 @@ from sparring.nn.panels import panels
 from sparring.nn.patch_discriminator import layers_for
 from sparring.objectives.adversarial import choose
 from sparring.objectives.critics import by_critic, over_critics
+from sparring.objectives.matching import feature_matching
 
 REFUSED = [("wasserstein", "it needs a critic of slope 1")]
 
@@ -42,6 +43,7 @@ class Config:
     loss: str = setting("hinge", "adversarial loss; any but wasserstein")
     adversarial: float = setting(0.1, "weight of the adversarial loss; the paper has 1; 0: plain L1, without D")
     l1: float = setting(1.0, "weight of the distance to the true picture, of both proposals")
+    matching: float = setting(0.0, "weight of matching D's features of the true picture (Wang et al. 2018: 10)")
     hole_weight: float = setting(5.0, "how much more that distance counts within holes; the paper has 1")
 
 
@@ -83,6 +85,11 @@ class Inpaint(Game):
         coarse, fine, hole = batch.share("G", self.proposals).split([channels, channels, 1], 1)
         return coarse, fine, hole, torch.where(hole > 0, fine, batch.real)
 
+    @property
+    def compares(self) -> bool:
+        """Whether G's turn looks at true pictures through D."""
+        return self.loss.relativistic or self.config.matching > 0
+
     def discriminator(self, batch: Batch) -> Outcome:
         _, _, hole, fake = self.taken(batch)
         of_real, of_fake = self.D(batch.real, hole), self.D(fake, hole)
@@ -98,10 +105,13 @@ class Inpaint(Game):
         loss = self.config.l1 * (distance[0] + distance[1])
         if self.config.adversarial == 0:
             return Outcome(loss, terms, fake=fake)
-        of_fake = self.D(fake, hole)
-        of_real = self.D(batch.real, hole) if self.loss.relativistic else None
+        made, wanted = self.D.features(fake, hole), self.D.features(batch.real, hole) if self.compares else None
+        of_fake, of_real = self.D.logits(made), None if wanted is None else self.D.logits(wanted)
         terms["adversarial"] = over_critics(self.loss.generator, of_fake, of_real)
         loss = loss + self.config.adversarial * terms["adversarial"]
+        if wanted is not None and self.config.matching > 0:
+            terms["matching"] = feature_matching(made[:-1], wanted[:-1])  # without the logits
+            loss = loss + self.config.matching * terms["matching"]
         return Outcome(loss, terms, None if of_real is None else by_critic(of_real), by_critic(of_fake), fake)
 
     def sample(self, batch: Batch) -> Tensor:

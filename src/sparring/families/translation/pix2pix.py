@@ -24,7 +24,7 @@ from sparring.nn.panels import panels
 from sparring.nn.patch_discriminator import PatchDiscriminator, layers_for
 from sparring.nn.unet import UNet, levels_for
 from sparring.objectives.adversarial import choose
-from sparring.objectives.matching import l1
+from sparring.objectives.matching import feature_matching, l1
 
 REFUSED = [("wasserstein", "it needs a critic of bounded slope")]
 
@@ -43,6 +43,7 @@ class Config:
     loss: str = setting("non_saturating", "adversarial loss; any but wasserstein")
     adversarial: float = setting(1.0, "weight of the adversarial loss in G; 0: plain L1 regression, without D")
     l1: float = setting(100.0, "weight of the distance to the true picture")
+    matching: float = setting(0.0, "weight of matching D's features of the true picture (Wang et al. 2018: 10)")
 
 
 class Pix2Pix(Game):
@@ -72,24 +73,32 @@ class Pix2Pix(Game):
     def fakes(self, batch: Batch) -> Tensor:
         return self.G(batch.given)
 
-    def judge(self, batch: Batch, picture: Tensor) -> Tensor:
-        """D sees the picture with what it was made from."""
+    @property
+    def compares(self) -> bool:
+        """Whether G's turn looks at true pictures through D."""
+        return self.loss.relativistic or self.config.matching > 0
+
+    def judge(self, batch: Batch, picture: Tensor) -> list[Tensor]:
+        """What D's layers make of the picture with what it was made from, the logits last."""
         assert batch.given is not None
-        return self.D(picture, batch.given)
+        return self.D.features(picture, batch.given)
 
     def discriminator(self, batch: Batch) -> Outcome:
         fake = batch.share("G", self.fakes)
-        real_logits, fake_logits = self.judge(batch, batch.real), self.judge(batch, fake)
+        real_logits, fake_logits = self.judge(batch, batch.real)[-1], self.judge(batch, fake)[-1]
         # Halved, so that D learns more slowly than G (sec. 3.3).
         loss = self.loss.discriminator(real_logits, fake_logits) / 2
         return Outcome(loss, real_logits=real_logits, fake_logits=fake_logits, fake=fake)
 
     def generator(self, batch: Batch) -> Outcome:
         fake = batch.share("G", self.fakes)
-        fake_logits = self.judge(batch, fake)
-        real_logits = self.judge(batch, batch.real) if self.loss.relativistic else None
+        made, wanted = self.judge(batch, fake), self.judge(batch, batch.real) if self.compares else None
+        fake_logits, real_logits = made[-1], None if wanted is None else wanted[-1]
         terms = {"adversarial": self.loss.generator(fake_logits, real_logits), "l1": l1(fake, batch.real)}
         loss = self.config.adversarial * terms["adversarial"] + self.config.l1 * terms["l1"]  # eq. 4
+        if wanted is not None and self.config.matching > 0:
+            terms["matching"] = feature_matching(made[:-1], wanted[:-1])  # without the logits
+            loss = loss + self.config.matching * terms["matching"]
         return Outcome(loss, terms, real_logits, fake_logits, fake)
 
     def regression(self, batch: Batch) -> Outcome:
