@@ -357,7 +357,7 @@ def report(results, options):
         "| | |",
         "|---|---|",
         f"| date | {date.today()} |",
-        "| command | `make bench-speed` |",
+        f"| command | `python benchmarks/speed.py --steps {options.steps} --report`, a quiet machine |",
         f"| hardware | {platform.machine()}, {os.cpu_count()} cores |",
         "",
         "Beside the tutorial's loop and torchgan: whole processes in turn. By hand, and turns of families: steps in",

@@ -8,8 +8,9 @@ is measured first. A run that was stopped goes on where it was, and what is fini
 and say the same again. The page shows every row that is finished, whichever were asked for now. Runs are kept in
 runs/bench-translation, a folder for each budget.
 
-The data may not be redistributed, and what a network makes of a picture of it shows that picture: pictures stay in
-the folder of the runs, under pictures/, and the page says so.
+The data may not be redistributed, and what a network makes of a picture of it shows that picture: those stay in the
+folder of the runs, under pictures/, and the page says so. What the page shows are two photographs that come with
+scikit-learn under a licence that allows it.
 """
 
 import argparse
@@ -21,7 +22,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
@@ -30,7 +31,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
+from sklearn.datasets import load_sample_image
 from torch import Tensor
 
 from sparring.core.batch import Batch
@@ -77,21 +79,22 @@ CROPS = "--data.crop 96 --data.max_bad 0.02 --data.flip true --data.rotate true"
 SRGAN = f"{CROPS} --game.width 32 --game.blocks 8 --train.batch 4 --optim.G.lr 5e-4 --train.ema_kimg 2"
 FEATURES = f"{SRGAN} --game.features squeezenet --game.feature_weight 0.05"
 INPAINT = "--data.flip true --game.width 12 --game.critic_width 16 --train.batch 8 --optim.lr 4e-4 --train.ema_kimg 2"
+MATCHED = f"{INPAINT} --game.adversarial 0.02 --game.matching 5"
 COLORIZE = "--data.flip true --game.width 16 --train.batch 8 --train.ema_kimg 2"
 ROWS = {
     "l1": Row(FACADES, "pix2pix", f"{PIX2PIX} --game.adversarial 0", 0.75),
     "pix2pix": Row(FACADES, "pix2pix", f"{PIX2PIX} --game.adversarial 0.1 --game.matching 10", 0.75),
     "cyclegan": Row(HORSES, "cyclegan", f"{UNPAIRED} --game.smooth true --game.cycle 1", 2.5),
     "cut": Row(HORSES, "cut", f"{UNPAIRED} --game.nce 0.2 --game.patches 64", 2.5),
-    "srresnet": Row(T91, "srgan", f"{SRGAN} --game.adversarial 0", 0.75),
-    "srgan-features": Row(T91, "srgan", f"{FEATURES} --game.adversarial 0", 0.75),
-    "srgan": Row(T91, "srgan", f"{FEATURES} --game.adversarial 0.05", 0.75),
-    "inpaint-l1": Row("cats.npz", "inpaint", f"{INPAINT} --game.adversarial 0", 0.35),
-    "inpaint": Row("cats.npz", "inpaint", INPAINT, 0.35),
+    "srresnet": Row(T91, "srgan", f"{SRGAN} --game.adversarial 0", 0.5),
+    "srgan-features": Row(T91, "srgan", f"{FEATURES} --game.adversarial 0", 0.5),
+    "srgan": Row(T91, "srgan", f"{FEATURES} --game.adversarial 0.05", 0.5),
+    "inpaint-l1": Row("cats.npz", "inpaint", f"{INPAINT} --game.adversarial 0", 0.25),
+    "inpaint": Row("cats.npz", "inpaint", MATCHED, 0.25),
     "colorize-l1": Row("cats.npz", "colorize", f"{COLORIZE} --game.adversarial 0", 0.2),
     "colorize": Row("cats.npz", "colorize", COLORIZE, 0.2),
     "inpaint-cifar-l1": Row("cifar.npz", "inpaint", f"{INPAINT} --game.adversarial 0", 0.2),
-    "inpaint-cifar": Row("cifar.npz", "inpaint", INPAINT, 0.2),
+    "inpaint-cifar": Row("cifar.npz", "inpaint", MATCHED, 0.2),
     "colorize-cifar-l1": Row("cifar.npz", "colorize", f"{COLORIZE} --game.adversarial 0", 0.15),
     "colorize-cifar": Row("cifar.npz", "colorize", COLORIZE, 0.15),
 }
@@ -393,6 +396,49 @@ PARTS: list[tuple[tuple[str, ...], Callable[[list[str], argparse.Namespace, Rule
 ]
 
 
+def photographs(side: int) -> Tensor:
+    """The middles of scikit-learn's two photographs (CC BY 2.0), uint8 ``(2, 3, side, side)``."""
+    found = []
+    for name in ("china.jpg", "flower.jpg"):
+        picture = ImageOps.fit(Image.fromarray(load_sample_image(name)), (side, side), Image.Resampling.LANCZOS)
+        found.append(torch.from_numpy(np.array(picture)).permute(2, 0, 1))
+    return torch.stack(found)
+
+
+def photographed(finished: Iterable[str], options: argparse.Namespace) -> list[str]:
+    """A picture beside the page: two photographs, smaller, with holes and grey, and what was made of them."""
+    bands, told = [], []
+    for part, size, names in (
+        ("made 4 times smaller, then by bicubic", 192, ("srresnet", "srgan")),
+        ("with holes", 64, ("inpaint-l1", "inpaint")),
+        ("grey", 64, ("colorize-l1", "colorize")),
+    ):
+        if not set(names) <= set(finished):
+            continue
+        real = photographs(size)
+        made, (inputs, *_) = zip(*(apply(name, options.folder, real, None) for name in names), strict=True)
+        given = enlarge(inputs, 4) if "srgan" in names else panels(inputs, from_uint8(made[0]))[..., :size]
+        band = torch.cat([to_uint8(given), *made, real], 3)
+        bands.append(
+            band.movedim(0, 1).flatten(1, 2).repeat_interleave(192 // size, 1).repeat_interleave(192 // size, 2)
+        )
+        told.append(f"{part}, by {' and by '.join(f'`{name}`' for name in names)}, the truth")
+    if not bands:
+        return []
+    path = options.page.with_suffix(".png")
+    Image.fromarray(torch.cat(bands, 1).movedim(0, 2).numpy()).save(path, optimize=True)
+    text = (
+        f"Two photographs that no run saw. From above: {'; '.join(told)}. Those with holes and the grey ones are 64 "
+        "pixels a side; the networks for them know cats alone."
+    )
+    whose = (
+        "Photographs: flickr.com/photos/danielbuechele and flickr.com/photos/vultilion, "
+        "[CC BY 2.0](https://creativecommons.org/licenses/by/2.0/), from scikit-learn; cut, made smaller and changed "
+        "as said."
+    )
+    return ["## Seen", "", text, "", f"![photographs restored]({path.name})", "", whose, ""]
+
+
 def write_page(options: argparse.Namespace) -> None:
     ruler, lines = Ruler(options.data / "weights"), []
     spent = {name: held for name in ROWS if "cpu_seconds" in (held := noted(name, options))}
@@ -411,13 +457,13 @@ def write_page(options: argparse.Namespace) -> None:
         f"{os.cpu_count()} cores, {platform.machine()}.",
         "Written by `python benchmarks/translation.py DATA`. Distances are through SqueezeNet 1.0: of sets, the",
         "Fréchet distance of its features; of pairs, the uncalibrated sum over its taps. They are no FID, no LPIPS,",
-        "and few pictures make the first large: compare within a table only. Pictures are of data that may not be",
-        "redistributed: they are drawn beside the runs, and not shown here.",
+        "and few pictures make the first large: compare within a table only. The data may not be redistributed: what",
+        "is made of it is drawn beside the runs, and not shown here.",
         "",
     ]
     tail = ["## What was trained", "", *table("run | kimg | CPU s | settings", rows)]
     written = options.page
-    write_atomic(written, "\n".join([*head, *lines, *tail]).encode())
+    write_atomic(written, "\n".join([*head, *photographed(spent, options), *lines, *tail]).encode())
     print(f"written: {written}")
 
 
