@@ -34,6 +34,11 @@ SCALE, SQUARE, MARGIN = 4, 512, 32
 SMALL = {"scale": SCALE, "width": 16, "blocks": 16}
 OVERLAP = 16  # half of the usual, so that the network sees further than half of it
 BAR = 1 / 255  # of the range
+# A process takes over the peak of the one that starts it, so a small one does, and tells KiB and CPU seconds.
+MEASURED = """import os, sys
+_, status, usage = os.wait4(os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ), 0)
+print(usage.ru_maxrss, usage.ru_utime + usage.ru_stime)
+sys.exit(status != 0)"""
 
 
 def drawn(height: int, width: int, seed: int) -> np.ndarray:
@@ -65,11 +70,12 @@ def applied(run: Path, source: Path, out: Path) -> tuple[float, float, float]:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "sparring", "apply", str(run), str(source), "--out", str(out)]
     command += ["--overlap", str(OVERLAP)]
-    child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(command)} failed")
-    return usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime, time.perf_counter() - start
+    command = [sys.executable, "-c", MEASURED, *command]
+    done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"sparring apply failed: {done.stderr}")
+    peak, spent = map(float, done.stdout.splitlines()[-1].split())
+    return peak / 1024, spent, time.perf_counter() - start
 
 
 def header(path: Path) -> tuple[int, int, int]:
@@ -107,6 +113,8 @@ def main() -> None:
     parser.add_argument("--report", action="store_true", help=f"write {RESULT.name}")
     options = parser.parse_args()
     height, width = options.height, options.width
+    if min(height, width) <= 2 * MARGIN:
+        raise SystemExit(f"a picture of more than {2 * MARGIN} pixels a side has something away from its borders")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         run = options.run or trained(folder)

@@ -17,7 +17,8 @@ def pix2pix_cpu() -> Recipe:
 
     Command: ``sparring train pairs/ --recipe pix2pix_cpu``. Hardware: a CPU. Time and numbers: not measured yet.
     """
-    return Recipe("pairs", "pix2pix", {"data": FLIPPED, "game": {"width": 32}, "train": {"kimg": 40, "batch": 4}})
+    game = {"width": 32, "adversarial": 0.1, "matching": 10}
+    return Recipe("pairs", "pix2pix", {"data": FLIPPED, "game": game, "train": {"kimg": 18, "batch": 4, "ema_kimg": 1}})
 
 
 def pix2pix_gpu() -> Recipe:
