@@ -88,7 +88,7 @@ ROWS = {
     "cut": Row(HORSES, "cut", f"{UNPAIRED} --game.nce 0.2 --game.patches 64", 2.5),
     "srresnet": Row(T91, "srgan", f"{SRGAN} --game.adversarial 0", 0.3),
     "srgan-features": Row(T91, "srgan", f"{FEATURES} --game.adversarial 0", 0.3),
-    "srgan": Row(T91, "srgan", f"{FEATURES} --game.adversarial 0.05", 0.3),
+    "srgan": Row(T91, "srgan", f"{FEATURES} --game.adversarial 0.05", 0.5),
     "inpaint-l1": Row("cats.npz", "inpaint", f"{INPAINT} --game.adversarial 0", 0.15),
     "inpaint": Row("cats.npz", "inpaint", MATCHED, 0.15),
     "colorize-l1": Row("cats.npz", "colorize", f"{COLORIZE} --game.adversarial 0", 0.2),

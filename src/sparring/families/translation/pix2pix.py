@@ -78,21 +78,26 @@ class Pix2Pix(Game):
         """Whether G's turn looks at true pictures through D."""
         return self.loss.relativistic or self.config.matching > 0
 
-    def judge(self, batch: Batch, picture: Tensor) -> list[Tensor]:
-        """What D's layers make of the picture with what it was made from, the logits last."""
+    def judge(self, batch: Batch, picture: Tensor) -> Tensor:
+        """D sees the picture with what it was made from."""
+        assert batch.given is not None
+        return self.D(picture, batch.given)
+
+    def seen(self, batch: Batch, picture: Tensor) -> list[Tensor]:
+        """What D's layers make of both, the logits last."""
         assert batch.given is not None
         return self.D.features(picture, batch.given)
 
     def discriminator(self, batch: Batch) -> Outcome:
         fake = batch.share("G", self.fakes)
-        real_logits, fake_logits = self.judge(batch, batch.real)[-1], self.judge(batch, fake)[-1]
+        real_logits, fake_logits = self.judge(batch, batch.real), self.judge(batch, fake)
         # Halved, so that D learns more slowly than G (sec. 3.3).
         loss = self.loss.discriminator(real_logits, fake_logits) / 2
         return Outcome(loss, real_logits=real_logits, fake_logits=fake_logits, fake=fake)
 
     def generator(self, batch: Batch) -> Outcome:
         fake = batch.share("G", self.fakes)
-        made, wanted = self.judge(batch, fake), self.judge(batch, batch.real) if self.compares else None
+        made, wanted = self.seen(batch, fake), self.seen(batch, batch.real) if self.compares else None
         fake_logits, real_logits = made[-1], None if wanted is None else wanted[-1]
         terms = {"adversarial": self.loss.generator(fake_logits, real_logits), "l1": l1(fake, batch.real)}
         loss = self.config.adversarial * terms["adversarial"] + self.config.l1 * terms["l1"]  # eq. 4
