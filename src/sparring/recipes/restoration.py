@@ -48,7 +48,7 @@ def inpaint_cpu() -> Recipe:
 
     Command: ``sparring train photos/ --recipe inpaint_cpu``. Hardware: a CPU. Time and numbers: not measured yet.
     """
-    game = {"width": 12, "critic_width": 16, "adversarial": 0.02, "matching": 5}
+    game = {"width": 12, "critic_width": 16}
     settings = {"data": {"size": "64", "flip": True}, "game": game, "optim": {"lr": 4e-4}}
     return Recipe("photos", "inpaint", {**settings, "train": {"kimg": 40, "batch": 8}})
 
