@@ -151,8 +151,8 @@ def command(row: Row, options: argparse.Namespace, run: Path, kimg: float) -> li
         f"{kimg / 4:g}",
     ]
     start = [sys.executable, "-m", "sparring", "train", str(data), "--family", row.family, "--run", str(run)]
-    start += ["--train.allocator", "keep"]
-    return [*start, *row.settings.split(), *length, "--train.seed", str(options.seed)]
+    common = ["--train.allocator", "keep", "--train.seed", str(options.seed)]
+    return [*start, *row.settings.split(), *length, *common]
 
 
 def timed(arguments: list[str], log: Path, weights: Path) -> float:

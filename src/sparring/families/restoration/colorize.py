@@ -88,11 +88,6 @@ class Colorize(Game):
         """a and b, scaled."""
         return self.G(self.truth(batch)[0])
 
-    @property
-    def compares(self) -> bool:
-        """Whether G's turn looks at true colours through D."""
-        return self.loss.relativistic or self.config.matching > 0
-
     def discriminator(self, batch: Batch) -> Outcome:
         (light, colours), fake = self.truth(batch), batch.share("G", self.colours)
         real_logits, fake_logits = self.D(colours, light), self.D(fake, light)
@@ -105,7 +100,8 @@ class Colorize(Game):
         loss = self.config.l1 * terms["l1"]
         if self.config.adversarial == 0:
             return Outcome(loss, terms, fake=fake)
-        made, wanted = self.D.features(fake, light), self.D.features(colours, light) if self.compares else None
+        compares = self.loss.relativistic or self.config.matching > 0
+        made, wanted = self.D.features(fake, light), self.D.features(colours, light) if compares else None
         fake_logits, real_logits = made[-1], None if wanted is None else wanted[-1]
         terms["adversarial"] = self.loss.generator(fake_logits, real_logits)
         loss = loss + self.config.adversarial * terms["adversarial"]

@@ -85,11 +85,6 @@ class Inpaint(Game):
         coarse, fine, hole = batch.share("G", self.proposals).split([channels, channels, 1], 1)
         return coarse, fine, hole, torch.where(hole > 0, fine, batch.real)
 
-    @property
-    def compares(self) -> bool:
-        """Whether G's turn looks at true pictures through D."""
-        return self.loss.relativistic or self.config.matching > 0
-
     def discriminator(self, batch: Batch) -> Outcome:
         _, _, hole, fake = self.taken(batch)
         of_real, of_fake = self.D(batch.real, hole), self.D(fake, hole)
@@ -105,7 +100,8 @@ class Inpaint(Game):
         loss = self.config.l1 * (distance[0] + distance[1])
         if self.config.adversarial == 0:
             return Outcome(loss, terms, fake=fake)
-        made, wanted = self.D.features(fake, hole), self.D.features(batch.real, hole) if self.compares else None
+        compares = self.loss.relativistic or self.config.matching > 0
+        made, wanted = self.D.features(fake, hole), self.D.features(batch.real, hole) if compares else None
         of_fake, of_real = self.D.logits(made), None if wanted is None else self.D.logits(wanted)
         terms["adversarial"] = over_critics(self.loss.generator, of_fake, of_real)
         loss = loss + self.config.adversarial * terms["adversarial"]

@@ -73,11 +73,6 @@ class Pix2Pix(Game):
     def fakes(self, batch: Batch) -> Tensor:
         return self.G(batch.given)
 
-    @property
-    def compares(self) -> bool:
-        """Whether G's turn looks at true pictures through D."""
-        return self.loss.relativistic or self.config.matching > 0
-
     def judge(self, batch: Batch, picture: Tensor) -> Tensor:
         """D sees the picture with what it was made from."""
         assert batch.given is not None
@@ -97,7 +92,8 @@ class Pix2Pix(Game):
 
     def generator(self, batch: Batch) -> Outcome:
         fake = batch.share("G", self.fakes)
-        made, wanted = self.seen(batch, fake), self.seen(batch, batch.real) if self.compares else None
+        compares = self.loss.relativistic or self.config.matching > 0
+        made, wanted = self.seen(batch, fake), self.seen(batch, batch.real) if compares else None
         fake_logits, real_logits = made[-1], None if wanted is None else wanted[-1]
         terms = {"adversarial": self.loss.generator(fake_logits, real_logits), "l1": l1(fake, batch.real)}
         loss = self.config.adversarial * terms["adversarial"] + self.config.l1 * terms["l1"]  # eq. 4
