@@ -79,7 +79,6 @@ CROPS = "--data.crop 96 --data.max_bad 0.02 --data.flip true --data.rotate true"
 SRGAN = f"{CROPS} --game.width 32 --game.blocks 8 --train.batch 4 --optim.G.lr 5e-4 --train.ema_kimg 2"
 FEATURES = f"{SRGAN} --game.features squeezenet --game.feature_weight 0.05"
 INPAINT = "--data.flip true --game.width 12 --game.critic_width 16 --train.batch 8 --optim.lr 4e-4 --train.ema_kimg 2"
-MATCHED = f"{INPAINT} --game.adversarial 0.02 --game.matching 5"
 COLORIZE = "--data.flip true --game.width 16 --train.batch 8 --train.ema_kimg 2"
 ROWS = {
     "l1": Row(FACADES, "pix2pix", f"{PIX2PIX} --game.adversarial 0", 0.75),
@@ -89,12 +88,12 @@ ROWS = {
     "srresnet": Row(T91, "srgan", f"{SRGAN} --game.adversarial 0", 0.3),
     "srgan-features": Row(T91, "srgan", f"{FEATURES} --game.adversarial 0", 0.3),
     "srgan": Row(T91, "srgan", f"{FEATURES} --game.adversarial 0.05", 0.5),
-    "inpaint-l1": Row("cats.npz", "inpaint", f"{INPAINT} --game.adversarial 0", 0.15),
-    "inpaint": Row("cats.npz", "inpaint", MATCHED, 0.15),
+    "inpaint-l1": Row("cats.npz", "inpaint", f"{INPAINT} --game.adversarial 0", 0.6),
+    "inpaint": Row("cats.npz", "inpaint", INPAINT, 0.6),
     "colorize-l1": Row("cats.npz", "colorize", f"{COLORIZE} --game.adversarial 0", 0.2),
     "colorize": Row("cats.npz", "colorize", COLORIZE, 0.2),
-    "inpaint-cifar-l1": Row("cifar.npz", "inpaint", f"{INPAINT} --game.adversarial 0", 0.15),
-    "inpaint-cifar": Row("cifar.npz", "inpaint", MATCHED, 0.15),
+    "inpaint-cifar-l1": Row("cifar.npz", "inpaint", f"{INPAINT} --game.adversarial 0", 0.3),
+    "inpaint-cifar": Row("cifar.npz", "inpaint", INPAINT, 0.3),
     "colorize-cifar-l1": Row("cifar.npz", "colorize", f"{COLORIZE} --game.adversarial 0", 0.15),
     "colorize-cifar": Row("cifar.npz", "colorize", COLORIZE, 0.15),
 }

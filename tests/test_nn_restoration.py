@@ -242,9 +242,20 @@ def test_what_is_in_a_hole_is_not_looked_at():
     assert network(image, hole).shape == (1, 6, 10, 13)
 
 
-def test_the_critic_of_holes_judges_patches_and_the_whole():
-    patches, whole = GlobalPatchDiscriminator(4, 8, 3)(torch.rand(2, 3, 16, 16), torch.rand(2, 1, 16, 16))
+@pytest.mark.parametrize("norm", ["spectral", "instance"])
+def test_the_critic_of_holes_judges_patches_and_the_whole(norm):
+    critic = GlobalPatchDiscriminator(4, 8, 3, norm)
+    pictures, holes = torch.rand(2, 3, 16, 16), torch.rand(2, 1, 16, 16)
+    patches, whole = critic(pictures, holes)
     assert (patches.shape, whole.shape) == ((2, 2 * 2 * 32), (2, 1))
+    means = [features.mean((2, 3)).abs().max() > 1e-5 for features in critic.features(pictures, holes)]
+    assert means == [True, norm == "spectral", True]  # neither the first layer's nor the last's is centred
+
+
+def test_a_critic_with_instance_norm_looks_at_single_places_too():
+    features = GlobalPatchDiscriminator(1, 4, 3, "instance").features(torch.rand(2, 1, 2, 2))
+    assert [found.shape[2:].numel() for found in features] == [1, 1, 1]
+    assert all(found.abs().max() > 0 for found in features)
 
 
 # ---------------------------------------------------------------------- networks that somebody else trained

@@ -5,9 +5,10 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import elu, interpolate, leaky_relu
+from torch.nn.functional import elu, instance_norm, interpolate, leaky_relu
 
 from sparring.nn.convolution import Conv2d
+from sparring.nn.dcgan import initialise
 from sparring.nn.padding import whole_multiple
 from sparring.nn.spectral import spectral
 
@@ -101,18 +102,26 @@ class Inpainter(nn.Module):
 
 
 class GlobalPatchDiscriminator(nn.Module):
-    """A critic of patches and one of the whole picture, both spectrally normalised: logits ``(n, k)`` and ``(n, 1)``.
+    """A critic of patches and one of the whole picture: logits ``(n, k)`` and ``(n, 1)``.
 
     Every place and channel of the patch critic's last map is a logit (SN-PatchGAN, Yu et al. 2019, sec. 3.2); the
     whole's is read off the mean of that map.
+
+    Args:
+        norm: ``spectral``: of every weight, the paper's; ``instance``: of what all layers but the first and the last
+            make, which brings it to one scale, so that where features are matched no layer is drowned.
     """
 
-    def __init__(self, inputs: int, width: int, layers: int):
+    def __init__(self, inputs: int, width: int, layers: int, norm: Literal["spectral", "instance"]):
         super().__init__()
         widths = [inputs, *(width * min(2**level, 4) for level in range(layers))]
+        self.norm = norm
         self.patches = nn.ModuleList(nn.Conv2d(before, after, 5, 2, 2) for before, after in pairwise(widths))
         self.whole = nn.Linear(widths[-1], 1)
-        spectral(self)
+        if norm == "spectral":
+            spectral(self)
+        else:
+            self.apply(initialise)
 
     def forward(self, images: Tensor, *others: Tensor) -> list[Tensor]:
         return self.logits(self.features(images, *others))
@@ -123,6 +132,9 @@ class GlobalPatchDiscriminator(nn.Module):
         found = []
         for place, conv in enumerate(self.patches):
             x = conv(leaky_relu(x, 0.2) if place else x)
+            inner = 0 < place < len(self.patches) - 1
+            if self.norm == "instance" and inner and x[0, 0].numel() > 1:  # a single place would become 0
+                x = instance_norm(x)
             found.append(x)
         return found
 

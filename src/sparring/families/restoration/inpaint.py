@@ -8,7 +8,9 @@ boxes and brush strokes are cut out of the data. Known pixels come out as they w
 
 Departures: no contextual attention; both networks are alike, and narrow ones will do for small pictures; a critic of
 the whole picture beside that of patches (after Iizuka, Simo-Serra, Ishikawa 2017); every picture of a batch has a hole
-of its own; L1 counts in holes ``hole_weight`` times as much. Samples are drawn with averaged weights.
+of its own; L1 counts in holes ``hole_weight`` times as much. G also matches D's features (Wang et al. 2018, eq. 4), as
+in `Colorize`, and D has InstanceNorm, which makes them worth matching; its verdict counts little. The paper's critic is
+``--game.norm spectral --game.matching 0 --game.l1 1 --game.adversarial 1``. Samples are drawn with averaged weights.
 ``--game.adversarial 0`` leaves L1 alone, for comparison.
 """
 
@@ -41,9 +43,12 @@ class Config:
     critic_width: int = setting(64, "channels of D's first layer")
     holes: Literal["both", "box", "stroke"] = setting("both", "what is cut out: boxes, brush strokes, or both at once")
     loss: str = setting("hinge", "adversarial loss; any but wasserstein")
+    norm: Literal["spectral", "instance"] = setting(
+        "instance", "what D has: InstanceNorm, or spectral normalisation, the paper's"
+    )
     adversarial: float = setting(0.1, "weight of the adversarial loss; the paper has 1; 0: plain L1, without D")
-    l1: float = setting(1.0, "weight of the distance to the true picture, of both proposals")
-    matching: float = setting(0.0, "weight of matching D's features of the true picture (Wang et al. 2018: 10)")
+    l1: float = setting(10.0, "weight of the distance to the true picture, of both proposals; the paper has 1")
+    matching: float = setting(10.0, "weight of matching D's features of the true picture; the paper has 0")
     hole_weight: float = setting(5.0, "how much more that distance counts within holes; the paper has 1")
 
 
@@ -58,7 +63,8 @@ class Inpaint(Game):
         super().__init__(spec, config)
         self.loss = choose(config.loss, REFUSED)
         self.G = Inpainter(spec.shape[0], config.width)
-        self.D = GlobalPatchDiscriminator(spec.shape[0] + 1, config.critic_width, 2 + layers_for(*spec.shape[1:]))
+        layers = 2 + layers_for(*spec.shape[1:])
+        self.D = GlobalPatchDiscriminator(spec.shape[0] + 1, config.critic_width, layers, config.norm)
 
     def players(self) -> dict[str, nn.Module]:
         return {"G": self.G, "D": self.D}
